@@ -1,0 +1,12 @@
+//! The services that the tests, the demo and the benchmarks talk to instead of the real ones.
+//!
+//! [`upstream`] answers as `api.openai.com` does, faults on request included. [`s3`] speaks the S3
+//! protocol over a map in memory (feature `s3-server`). Both listen on a loopback port of their own
+//! choice and stop, with every connection, when they are dropped.
+
+pub mod upstream;
+#[cfg(feature = "s3-server")]
+pub mod s3;
+
+mod body;
+mod server;

@@ -1,0 +1,99 @@
+//! An S3 server over a map in memory, on a loopback port.
+//!
+//! Requests are parsed and their signatures checked by the crate `s3s`; `operations` answers them
+//! from the `store`, unless a `failure` was ordered. [`MemoryS3`] is the view of a test on all
+//! of it: fill it, look into it, count what was asked of it, make it fail.
+
+mod failure;
+mod store;
+mod condition;
+mod operations;
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use bytes::Bytes;
+use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
+
+use crate::server::Server;
+use store::{Object, Store};
+
+pub use failure::{Counts, Failure, Operation};
+
+/// The access key id that the server knows.
+pub const ACCESS_KEY: &str = "AKIAMEMORYS3EXAMPLE0";
+/// The secret that belongs to [`ACCESS_KEY`].
+pub const SECRET_KEY: &str = "memory-s3-secret-for-tests-only-00000000";
+
+/// A running S3 server; dropping it closes the port, all connections, and forgets the objects.
+///
+/// Addresses are path-style (`URL/BUCKET/KEY`), any region will do.
+pub struct MemoryS3 {
+    server: Server,
+    bucket: String,
+    state: Arc<Mutex<State>>,
+}
+
+/// All that the server knows.
+#[derive(Default)]
+struct State {
+    store: Store,
+    counts: Counts,
+    orders: failure::Orders,
+}
+
+impl MemoryS3 {
+    /// Starts on a free loopback port, with one empty bucket.
+    pub async fn start(bucket: &str) -> io::Result<Self> {
+        let state = Arc::<Mutex<State>>::default();
+        lock(&state).store.create(bucket);
+        let mut builder = S3ServiceBuilder::new(operations::Operations(Arc::clone(&state)));
+        builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let server = Server::start(address, builder.build()).await?;
+        Ok(Self { server, bucket: bucket.to_owned(), state })
+    }
+
+    /// Returns `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Puts an object straight into the bucket: no request, no count.
+    pub fn insert(&self, key: &str, body: Vec<u8>, last_modified: SystemTime) {
+        let object = Object::new(body.into(), last_modified);
+        lock(&self.state).store.create(&self.bucket).insert(key.to_owned(), object);
+    }
+
+    /// Returns all objects of the bucket, in the order of their keys.
+    #[must_use]
+    pub fn objects(&self) -> Vec<(String, Bytes)> {
+        let mut state = lock(&self.state);
+        let objects = state.store.create(&self.bucket).iter();
+        objects.map(|(key, object)| (key.clone(), object.body.clone())).collect()
+    }
+
+    /// Returns how many requests of each kind were answered so far, ordered failures included.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        lock(&self.state).counts
+    }
+
+    /// Makes the next `times` requests of this kind fail; orders are carried out one after another.
+    ///
+    /// # Panics
+    ///
+    /// On [`Failure::Truncate`] for anything but [`Operation::Get`].
+    pub fn fail_next(&self, operation: Operation, failure: Failure, times: usize) {
+        lock(&self.state).orders.add(operation, failure, times);
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,143 @@
+//! `codex-proxy serve`: from flags and environment to a running server.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use schemas::record::ProxyIdentity;
+use tokio::net::TcpListener;
+
+use super::{Failure, default_token_file, say};
+use crate::clock::SystemClock;
+use crate::handle::Proxy;
+use crate::log::Log;
+use crate::serve;
+use crate::settings::{Limits, LogBody, OpenAiKey, Settings, Timeouts, UpstreamUrl};
+use crate::sink::{FolderSink, LogSink, S3Sink};
+use crate::token::TokenFile;
+use crate::upstream::Upstream;
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  codex-proxy token add dev-01            # prints the developer's token, once
+  OPENAI_API_KEY=sk-... codex-proxy serve
+  codex-proxy serve --listen 0.0.0.0:8787 --logs s3://my-bucket/codex
+
+The real key is read from OPENAI_API_KEY, never from a flag. S3 takes credentials, region and
+endpoint from where the AWS CLI takes them.")]
+pub(super) struct ServeArguments {
+    /// Address to listen on; port 0 picks a free one
+    #[arg(long, default_value = "127.0.0.1:8787", env = "CODEX_PROXY_LISTEN")]
+    listen: SocketAddr,
+    /// Where the logs go: a folder, or `s3://BUCKET[/PREFIX]`
+    #[arg(long, default_value = "./codex-proxy-logs", env = "CODEX_PROXY_LOGS")]
+    logs: String,
+    /// Token file [default: tokens.json in the user's configuration folder]
+    #[arg(long, value_name = "FILE", env = "CODEX_PROXY_TOKENS")]
+    tokens: Option<PathBuf>,
+    /// Where requests go: http(s)://HOST[:PORT][/PREFIX]
+    #[arg(long, default_value = "https://api.openai.com", env = "CODEX_PROXY_UPSTREAM")]
+    upstream: String,
+    /// Which response bodies go into the log
+    #[arg(long, value_enum, default_value_t, env = "LOG_BODY")]
+    log_body: LogBody,
+    /// Seconds to wait for a connection to OpenAI
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    connect_timeout: u64,
+    /// Seconds to wait for OpenAI's response headers
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    first_byte_timeout: u64,
+    /// Seconds that a stream may be silent
+    #[arg(long, value_name = "SECONDS", default_value_t = 330)]
+    idle_timeout: u64,
+}
+
+pub(super) fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> {
+    let settings = settings(&arguments)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(Failure::outside)?.block_on(serve(arguments, settings))
+}
+
+fn settings(arguments: &ServeArguments) -> Result<Settings, Failure> {
+    let key = std::env::var("OPENAI_API_KEY").unwrap_or_default();
+    let openai_key = OpenAiKey::parse(&key).map_err(|error| {
+        Failure::usage(
+            anyhow!("{error} (environment variable OPENAI_API_KEY)"),
+            "the proxy needs the real OpenAI key: OPENAI_API_KEY=sk-... codex-proxy serve",
+        )
+    })?;
+    let upstream = UpstreamUrl::parse(&arguments.upstream)
+        .map_err(|error| Failure::usage(anyhow!(error), "see `codex-proxy serve --help`"))?;
+    let timeouts = Timeouts {
+        connect: Duration::from_secs(arguments.connect_timeout),
+        first_byte: Duration::from_secs(arguments.first_byte_timeout),
+        idle: Duration::from_secs(arguments.idle_timeout),
+    };
+    let identity = ProxyIdentity {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        region: std::env::var("AWS_REGION").ok(),
+        function: None,
+    };
+    let limits = Limits::default();
+    let log_body = arguments.log_body;
+    Ok(Settings { upstream, openai_key, timeouts, limits, log_body, identity })
+}
+
+async fn serve(arguments: ServeArguments, settings: Settings) -> Result<ExitCode, Failure> {
+    let sink = sink(&arguments.logs).await?;
+    let place = sink.place();
+    let tokens = TokenFile::new(&arguments.tokens.unwrap_or_else(default_token_file));
+    let rows = tokens.rows().map_err(Failure::outside)?;
+    let enabled = rows.iter().filter(|row| row.enabled).count();
+    let token_path = tokens.path().display().to_string();
+    let upstream = Upstream::new(&settings.upstream, &settings.openai_key, settings.timeouts)
+        .context("cannot prepare TLS")
+        .map_err(Failure::outside)?;
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", arguments.listen))
+        .map_err(Failure::outside)?;
+    let address = listener.local_addr().map_err(Failure::outside)?;
+
+    let settings = Arc::new(settings);
+    let log = Log::new(sink, Arc::clone(&settings));
+    let clock = Arc::new(SystemClock);
+    let proxy = Arc::new(Proxy { settings, upstream, tokens: Arc::new(tokens), clock, log });
+    say(&format!("codex-proxy {} listening on http://{address}", env!("CARGO_PKG_VERSION")));
+    say(&format!("  forwards to {}, logs to {place}", arguments.upstream));
+    say(&format!("  {enabled} enabled tokens in {token_path}"));
+    if enabled == 0 {
+        say("  nobody can pass yet; make a token: codex-proxy token add NAME");
+    }
+    let stop = async {
+        if serve::asked_to_stop().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let lost = serve::serve(listener, proxy, stop).await;
+    if lost > 0 {
+        return Err(Failure::outside(anyhow!("{lost} records could not be written to {place}")));
+    }
+    say("codex-proxy stopped; all logs are written");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn sink(place: &str) -> Result<Arc<dyn LogSink>, Failure> {
+    if let Some(bucket) = place.strip_prefix("s3://") {
+        let (bucket, prefix) = bucket.split_once('/').unwrap_or((bucket, ""));
+        if bucket.is_empty() {
+            let error = anyhow!("`{place}` names no bucket");
+            return Err(Failure::usage(error, "--logs s3://BUCKET[/PREFIX]"));
+        }
+        return Ok(Arc::new(S3Sink::open(bucket, prefix).await));
+    }
+    let folder = FolderSink::open(Path::new(place))
+        .with_context(|| format!("cannot write logs to folder `{place}`"))
+        .map_err(Failure::outside)?;
+    Ok(Arc::new(folder))
+}

@@ -1,0 +1,31 @@
+//! Time and identity: the two things a request path would otherwise take from the air.
+
+use jiff::Timestamp;
+use schemas::key::ExchangeId;
+
+/// Tells the time and names exchanges.
+pub trait Clock: Send + Sync {
+    /// Returns the time of day.
+    fn now(&self) -> Timestamp;
+
+    /// Returns a new identity for an exchange that began at `time`.
+    fn exchange_id(&self, time: Timestamp) -> ExchangeId;
+}
+
+/// The machine's clock, and random UUIDv7 identities.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+        Timestamp::now()
+    }
+
+    fn exchange_id(&self, time: Timestamp) -> ExchangeId {
+        let seconds = u64::try_from(time.as_second()).unwrap_or_default();
+        let nanoseconds = u32::try_from(time.subsec_nanosecond()).unwrap_or_default();
+        let stamp = uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds);
+        ExchangeId(uuid::Uuid::new_v7(stamp).as_u128())
+    }
+}

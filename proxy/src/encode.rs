@@ -1,0 +1,52 @@
+//! From a record to its object: key and bytes, fixed once, whatever has to be tried afterwards.
+//!
+//! One zstd frame with its content size. The encoder is flushed after the small fields, so that a
+//! reader who fetches the first few KB can decode all of them without the body.
+
+use std::io::{self, Write as _};
+
+use bytes::Bytes;
+use schemas::key::{ExchangeId, LogKey};
+use schemas::record::LogRecord;
+
+/// zstd's own default; level 1 saves 11 % of the CPU and costs 2.6 % of the size, level 9 saves
+/// 12 % of the size for 3.7 times the CPU.
+const LEVEL: i32 = 3;
+
+/// An object to be stored.
+#[derive(Clone, Debug)]
+pub struct LogObject {
+    /// Where, below the root.
+    pub key: String,
+    /// What.
+    pub bytes: Bytes,
+}
+
+/// Encodes a record.
+///
+/// # Errors
+///
+/// Only if zstd or the JSON encoder fail on memory, which says nothing about the record.
+pub fn encode(record: &LogRecord) -> io::Result<LogObject> {
+    let (json, head) = record.to_json()?;
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::with_capacity(json.len() / 4), LEVEL)?;
+    encoder.set_pledged_src_size(Some(json.len() as u64))?;
+    encoder.include_contentsize(true)?;
+    encoder.write_all(&json[..head])?;
+    encoder.flush()?;
+    encoder.write_all(&json[head..])?;
+    let bytes = Bytes::from(encoder.finish()?);
+    Ok(LogObject { key: key(record).to_string(), bytes })
+}
+
+fn key(record: &LogRecord) -> LogKey {
+    let token8 =
+        record.token_id.as_deref().and_then(|id| u32::from_str_radix(id.get(..8)?, 16).ok());
+    LogKey {
+        started_at: record.started_at,
+        exchange_id: ExchangeId::parse(&record.exchange_id).unwrap_or(ExchangeId(0)),
+        token8,
+        status: record.status,
+        error_origin: record.error.as_ref().map(|error| error.origin),
+    }
+}

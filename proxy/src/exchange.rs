@@ -1,0 +1,272 @@
+//! One exchange, from its first header to whatever ends it.
+//!
+//! Facts are collected here as they are seen. Dropping an [`Exchange`] hands them to the log, so
+//! that every way out of the request path (answered, refused, client gone, panic) leaves exactly
+//! one record, and none has to be remembered.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{HeaderMap, header};
+use jiff::Timestamp;
+use schemas::body::{self, EventReader, Shape};
+use schemas::catalogue::ErrorCode;
+use schemas::key::ExchangeId;
+use schemas::record::{Client, Upstream};
+use tokio::time::Instant;
+
+use crate::admit::Presented;
+use crate::client;
+use crate::log::Log;
+use crate::outcome::{Answered, CLIENT_LEFT, End};
+use crate::upload::UploadWatch;
+
+/// What was seen of an exchange.
+#[derive(Debug)]
+pub struct Facts {
+    /// Its identity.
+    pub id: ExchangeId,
+    /// When the request arrived.
+    pub started_at: Timestamp,
+    /// HTTP method.
+    pub method: String,
+    /// Request target as it arrived.
+    pub received_path: String,
+    /// Path and query as forwarded; as received while that is not known.
+    pub target: String,
+    /// What the client says about itself.
+    pub client: Client,
+    /// `content-encoding` of the request.
+    pub request_encoding: Option<String>,
+    /// The token, if one was presented.
+    pub presented: Option<Presented>,
+    /// The request body.
+    pub upload: UploadWatch,
+    /// Time spent on checking the token.
+    pub auth: Duration,
+    /// Who answered.
+    pub answered: Answered,
+    /// Status sent to the client.
+    pub status: u16,
+    /// Arrival to response headers.
+    pub ttfb: Option<Duration>,
+    /// Forwarding to OpenAI's response headers.
+    pub upstream_ttfb: Option<Duration>,
+    /// What OpenAI answered.
+    pub upstream: Option<Upstream>,
+    /// `content-type` of the answer.
+    pub content_type: Option<String>,
+    /// The response body.
+    pub response: ResponseLog,
+    /// How the transport ended.
+    pub end: End,
+    /// Arrival to the end.
+    pub duration: Duration,
+}
+
+/// One exchange; its `Drop` is its end.
+pub struct Exchange {
+    facts: Option<Box<Facts>>,
+    begun: Instant,
+    log: Arc<Log>,
+}
+
+impl Exchange {
+    /// Begins an exchange at the arrival of its head.
+    #[must_use]
+    pub fn begin(
+        log: &Arc<Log>,
+        id: ExchangeId,
+        started_at: Timestamp,
+        head: &Parts,
+        ip: Option<IpAddr>,
+    ) -> Self {
+        let received_path = head.uri.to_string();
+        let facts = Facts {
+            id,
+            started_at,
+            method: head.method.to_string(),
+            target: received_path.clone(),
+            received_path,
+            client: client::read(&head.headers, ip),
+            request_encoding: client::value(&head.headers, header::CONTENT_ENCODING.as_str()),
+            presented: None,
+            upload: UploadWatch::default(),
+            auth: Duration::ZERO,
+            answered: Answered::Nobody,
+            status: CLIENT_LEFT,
+            ttfb: None,
+            upstream_ttfb: None,
+            upstream: None,
+            content_type: None,
+            response: ResponseLog::new(log.limits().response_log_bytes),
+            end: End::ClientLeft,
+            duration: Duration::ZERO,
+        };
+        Self { facts: Some(Box::new(facts)), begun: Instant::now(), log: Arc::clone(log) }
+    }
+
+    /// Returns the facts, to read and to add to.
+    ///
+    /// # Panics
+    ///
+    /// Never: only `Drop` takes them.
+    pub fn facts(&mut self) -> &mut Facts {
+        self.facts.as_deref_mut().expect("only Drop takes the facts")
+    }
+
+    /// Returns how long the exchange has lasted.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Notes that the proxy answers by itself, with this body, and that this ends the exchange.
+    pub fn refused(
+        mut self,
+        code: ErrorCode,
+        status: u16,
+        detail: Option<&'static str>,
+        body: &[u8],
+    ) {
+        let elapsed = self.elapsed();
+        let facts = self.facts();
+        facts.answered = Answered::Proxy { code, detail };
+        facts.status = status;
+        facts.ttfb = Some(elapsed);
+        facts.content_type = Some("application/json".to_owned());
+        facts.response.push(body);
+        facts.end = End::Clean;
+    }
+
+    /// Notes the response headers that arrived from OpenAI.
+    pub fn answered(&mut self, host: &str, status: u16, headers: &HeaderMap, waited: Duration) {
+        let elapsed = self.elapsed();
+        let facts = self.facts();
+        let request_id = client::value(headers, "x-request-id")
+            .or_else(|| client::value(headers, "x-oai-request-id"));
+        let cf_ray = client::value(headers, "cf-ray");
+        let no_body = facts.method == "HEAD" || matches!(status, 204 | 304);
+        facts.answered = Answered::Openai {
+            status,
+            has_request_id: request_id.is_some(),
+            has_cf_ray: cf_ray.is_some(),
+            may_have_body: !no_body,
+        };
+        facts.status = status;
+        facts.ttfb = Some(elapsed);
+        facts.upstream_ttfb = Some(waited);
+        facts.content_type = client::value(headers, header::CONTENT_TYPE.as_str());
+        facts.response.expect(facts.content_type.as_deref());
+        let ratelimit = headers.keys().filter_map(|name| {
+            let short = name.as_str().strip_prefix("x-ratelimit-")?;
+            Some((short.to_owned(), client::value(headers, name.as_str())?))
+        });
+        facts.upstream = Some(Upstream {
+            host: host.to_owned(),
+            status,
+            request_id,
+            processing_ms: client::value(headers, "openai-processing-ms")
+                .and_then(|ms| ms.parse().ok())
+                .filter(|ms: &f64| ms.is_finite()),
+            cf_ray,
+            ratelimit: ratelimit.collect(),
+        });
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let Some(mut facts) = self.facts.take() else { return };
+        facts.duration = self.begun.elapsed();
+        if std::thread::panicking() && matches!(facts.answered, Answered::Nobody) {
+            // The answer that `handle` gives for a panic; the record must agree with it.
+            let entry = ErrorCode::Internal.entry();
+            facts.answered = Answered::Proxy { code: ErrorCode::Internal, detail: None };
+            facts.status = entry.status;
+            facts.end = End::Clean;
+        }
+        self.log.submit(facts);
+    }
+}
+
+/// The response body as it passes: stored up to a limit, its events read to the end.
+#[derive(Default)]
+pub struct ResponseLog {
+    bytes: u64,
+    stored: Vec<u8>,
+    limit: usize,
+    events: Option<EventReader>,
+    shape_is_known: bool,
+}
+
+/// Bytes that tell the shape of a body, longer than any mark that is looked for.
+const SHAPE_BYTES: usize = 64;
+
+impl ResponseLog {
+    /// Makes an empty log that stores up to `limit` bytes.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
+    /// Takes the answer's word for what it is. Codex also accepts streams of other types, so
+    /// anything else is told by its first bytes.
+    fn expect(&mut self, content_type: Option<&str>) {
+        if content_type.is_some_and(|ct| ct.trim_start().starts_with("text/event-stream")) {
+            self.events = Some(EventReader::default());
+            self.shape_is_known = true;
+        }
+    }
+
+    /// Takes the next bytes on their way to the client.
+    pub fn push(&mut self, data: &[u8]) {
+        self.bytes += data.len() as u64;
+        let room = self.limit.saturating_sub(self.stored.len());
+        self.stored.extend_from_slice(&data[..data.len().min(room)]);
+        if let Some(events) = &mut self.events {
+            events.push(data);
+        } else if !self.shape_is_known && self.stored.len() >= SHAPE_BYTES {
+            self.tell_shape();
+        }
+    }
+
+    fn tell_shape(&mut self) {
+        self.shape_is_known = true;
+        if Shape::of(&self.stored) == Shape::Events {
+            let mut events = EventReader::default();
+            events.push(&self.stored);
+            self.events = Some(events);
+        }
+    }
+
+    /// Returns the number of bytes that passed, stored or not.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Ends the body: what was stored, and what it says.
+    #[must_use]
+    pub fn finish(mut self) -> (Vec<u8>, body::Facts) {
+        if !self.shape_is_known {
+            self.tell_shape();
+        }
+        let facts = match self.events {
+            Some(events) => {
+                let (terminal, usage) = events.finish();
+                body::Facts { terminal, usage, error: None }
+            }
+            None => body::read(&self.stored),
+        };
+        (self.stored, facts)
+    }
+}
+
+impl std::fmt::Debug for ResponseLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.bytes)
+    }
+}

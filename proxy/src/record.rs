@@ -1,0 +1,152 @@
+//! From the facts of an exchange to its log record. Total: whatever was seen, there is a record.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use schemas::body::{BodyError, Shape};
+use schemas::origin::Ending;
+use schemas::record::{Client, Encoding, LogRecord, LoggedError, SCHEMA_VERSION};
+
+use crate::exchange::Facts;
+use crate::outcome::{self, Answered, Seen};
+use crate::redact::Redactor;
+use crate::settings::{LogBody, Settings};
+
+/// Paths whose successful streams say themselves when they are complete.
+const OWE_TERMINAL: [&str; 3] = ["/v1/responses", "/v1/chat/completions", "/v1/completions"];
+
+/// Bytes of a path that are kept.
+const PATH_LIMIT: usize = 2_048;
+
+/// Makes the record of an exchange.
+#[must_use]
+pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
+    let upload = &facts.upload;
+    let limit = settings.limits.request_copy_bytes;
+    let asked = upload.asked(facts.request_encoding.as_deref(), limit);
+    let request_bytes = upload.bytes();
+    let response_bytes = facts.response.bytes();
+    let (stored, mut said) = facts.response.finish();
+    let shape = Shape::of(&stored);
+    if matches!(facts.answered, Answered::Openai { status, .. } if status >= 400) {
+        said.error = Some(BodyError::from_error_body(&stored));
+    }
+    let path = facts.target.split('?').next().unwrap_or_default();
+    let streams = shape == Shape::Events || asked.stream == Some(true);
+    let outcome = outcome::classify(&Seen {
+        answered: facts.answered,
+        end: facts.end,
+        shape,
+        terminal: said.terminal.as_ref(),
+        body_error: said.error.as_ref(),
+        owes_terminal: streams
+            && facts.method == "POST"
+            && facts.status < 300
+            && OWE_TERMINAL.contains(&path.trim_end_matches('/')),
+    });
+
+    let token = facts.presented;
+    let secrets = token.as_ref().map(|presented| presented.token.clone());
+    let mut redactor = Redactor::new(secrets.into_iter().chain([settings.openai_key.key.clone()]));
+    let response_truncated = (stored.len() as u64) < response_bytes;
+    let was_cut = response_truncated || outcome.ending != Ending::Complete;
+    let keep = match settings.log_body {
+        LogBody::Full => true,
+        LogBody::Errors => outcome.error.is_some(),
+        LogBody::None => false,
+    };
+    let body = if keep { redactor.body(stored, was_cut) } else { Vec::new() };
+    let (response_encoding, response_body) = as_text(body, response_truncated);
+    let error = outcome.error.map(|error| LoggedError {
+        code: redactor.text(error.code),
+        kind: redactor.option(error.kind),
+        message: redactor.text(error.message),
+        ..error
+    });
+    let client = Client {
+        ip: facts.client.ip,
+        user_agent: redactor.option(facts.client.user_agent),
+        originator: redactor.option(facts.client.originator),
+        version: redactor.option(facts.client.version),
+        session_id: redactor.option(facts.client.session_id),
+        turn_id: redactor.option(facts.client.turn_id),
+    };
+    let path = redactor.text(limited(path));
+    let received_path = redactor.text(facts.received_path);
+    LogRecord {
+        schema_version: SCHEMA_VERSION,
+        exchange_id: facts.id.to_string(),
+        lambda_request_id: None,
+        proxy: settings.identity.clone(),
+        started_at: facts.started_at,
+        origin: outcome.origin,
+        error,
+        ending: outcome.ending,
+        status: facts.status,
+        upstream: facts.upstream,
+        method: facts.method,
+        path,
+        received_path: limited(&received_path),
+        token_id: token.as_ref().map(|presented| presented.hash.token_id()),
+        developer: token.and_then(|presented| presented.developer),
+        client,
+        model: redactor.option(asked.model),
+        stream: asked.stream,
+        duration_ms: milliseconds(facts.duration),
+        ttfb_ms: facts.ttfb.map(milliseconds),
+        auth_ms: milliseconds(facts.auth),
+        upstream_ttfb_ms: facts.upstream_ttfb.map(milliseconds),
+        request_bytes,
+        response_bytes,
+        usage: said.usage,
+        response_content_type: facts.content_type,
+        response_encoding,
+        redacted: redactor.found(),
+        response_truncated,
+        request_body: None,
+        response_body,
+    }
+}
+
+/// Writes a body as text if it is text, else as base64. A character that the body cap cut in two
+/// is left out, since the record says that the body was cut.
+fn as_text(body: Vec<u8>, truncated: bool) -> (Encoding, String) {
+    match String::from_utf8(body) {
+        Ok(text) => (Encoding::Utf8, text),
+        Err(error) => {
+            let valid = error.utf8_error();
+            let only_the_end = valid.error_len().is_none() && truncated;
+            let mut body = error.into_bytes();
+            if only_the_end {
+                body.truncate(valid.valid_up_to());
+                return as_text(body, false);
+            }
+            (Encoding::Base64, STANDARD.encode(body))
+        }
+    }
+}
+
+fn limited(text: &str) -> String {
+    let mut end = text.len().min(PATH_LIMIT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
+
+/// Milliseconds with three digits: a microsecond is as fine as these clocks are.
+fn milliseconds(duration: std::time::Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_text_where_it_can_be_and_base64_where_not() {
+        assert_eq!(as_text("é".into(), false), (Encoding::Utf8, "é".to_owned()));
+        assert_eq!(as_text(b"a\xff".to_vec(), false), (Encoding::Base64, "Yf8=".to_owned()));
+        assert_eq!(as_text(b"a\xc3".to_vec(), true), (Encoding::Utf8, "a".to_owned()));
+        assert_eq!(as_text(b"a\xff\xc3".to_vec(), true).0, Encoding::Base64);
+    }
+}

@@ -1,0 +1,117 @@
+//! Masks what must not be stored: the OpenAI key and the presented token, by value.
+//!
+//! The client's answer is never edited; this works on the copy for the log.
+
+use memchr::memmem;
+
+use crate::secret::Secret;
+
+/// Stands in the log where a secret stood.
+pub const MASK: &str = "[redacted]";
+
+/// A secret shorter than this is left alone: masking it would tear up ordinary words.
+const SHORTEST: usize = 8;
+
+/// Searches texts and bodies for a few secrets, and remembers whether it found one.
+pub struct Redactor {
+    secrets: Vec<Secret>,
+    found: bool,
+}
+
+impl Redactor {
+    /// Makes a redactor for these secrets.
+    #[must_use]
+    pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
+        let secrets = secrets.into_iter().filter(|s| s.expose().len() >= SHORTEST).collect();
+        Self { secrets, found: false }
+    }
+
+    /// Returns whether a secret was found so far.
+    #[must_use]
+    pub fn found(&self) -> bool {
+        self.found
+    }
+
+    /// Masks secrets in a text.
+    #[must_use]
+    pub fn text(&mut self, text: String) -> String {
+        for secret in &self.secrets {
+            if text.contains(secret.expose()) {
+                self.found = true;
+                let masked = text.replace(secret.expose(), MASK);
+                return self.text(masked);
+            }
+        }
+        text
+    }
+
+    /// Masks secrets in an optional text.
+    #[must_use]
+    pub fn option(&mut self, text: Option<String>) -> Option<String> {
+        text.map(|text| self.text(text))
+    }
+
+    /// Masks secrets in a body. Of a body that was cut, the beginning of a secret at its end is
+    /// masked too.
+    #[must_use]
+    pub fn body(&mut self, mut body: Vec<u8>, was_cut: bool) -> Vec<u8> {
+        for secret in &self.secrets {
+            let secret = secret.expose().as_bytes();
+            let finder = memmem::Finder::new(secret);
+            if finder.find(&body).is_some() {
+                self.found = true;
+                body = replace(&body, &finder, secret.len());
+            }
+            let longest = secret.len().min(body.len());
+            let begins = |length: &usize| body.ends_with(&secret[..*length]);
+            if let Some(part) = (SHORTEST..longest).rev().find(begins).filter(|_| was_cut) {
+                self.found = true;
+                body.truncate(body.len() - part);
+                body.extend_from_slice(MASK.as_bytes());
+            }
+        }
+        body
+    }
+}
+
+fn replace(body: &[u8], secret: &memmem::Finder<'_>, length: usize) -> Vec<u8> {
+    let mut masked = Vec::with_capacity(body.len());
+    let mut from = 0;
+    for at in secret.find_iter(body) {
+        masked.extend_from_slice(&body[from..at]);
+        masked.extend_from_slice(MASK.as_bytes());
+        from = at + length;
+    }
+    masked.extend_from_slice(&body[from..]);
+    masked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redactor() -> Redactor {
+        Redactor::new([Secret::new("sk-canary-key"), Secret::new("cpt_canary"), Secret::new("a")])
+    }
+
+    #[test]
+    fn every_occurrence_is_masked_and_noted() {
+        let mut redactor = redactor();
+        let body = redactor.body(b"x sk-canary-key y cpt_canary sk-canary-key a".to_vec(), false);
+        assert_eq!(body, b"x [redacted] y [redacted] [redacted] a");
+        assert!(redactor.found());
+        assert_eq!(redactor.text("?k=cpt_canary".to_owned()), "?k=[redacted]");
+    }
+
+    #[test]
+    fn what_holds_no_secret_stays_as_it_is() {
+        let mut redactor = redactor();
+        assert_eq!(redactor.body(b"sk-canary-ke".to_vec(), false), b"sk-canary-ke");
+        assert!(!redactor.found());
+    }
+
+    #[test]
+    fn the_beginning_of_a_secret_at_a_cut_end_is_masked() {
+        assert_eq!(redactor().body(b"x sk-canary-k".to_vec(), true), b"x [redacted]");
+    }
+}

@@ -1,0 +1,77 @@
+//! The local server: accepts connections, runs the request path on them, shuts down gracefully.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+
+use crate::handle::Proxy;
+
+/// How long a client may take to send the head of a request.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+/// How long streams in flight may go on after a shutdown was asked for.
+const GRACE: Duration = Duration::from_secs(30);
+/// Pause after a failed `accept`: mostly too many open files, which passes.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until `stop` is done, then lets what is in flight finish and flushes the log. Returns how
+/// many records could not be written.
+pub async fn serve(
+    listener: TcpListener,
+    proxy: Arc<Proxy>,
+    stop: impl Future<Output = ()>,
+) -> u64 {
+    let connections = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).preserve_header_case(true);
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        let Ok((stream, peer)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        // Events go out one by one: nothing may wait for a fuller packet.
+        let _ = stream.set_nodelay(true);
+        let proxy = Arc::clone(&proxy);
+        let service = service_fn(move |request| {
+            let proxy = Arc::clone(&proxy);
+            async move { Ok::<_, Infallible>(proxy.handle(request, Some(peer.ip())).await) }
+        });
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        let connection = connections.watch(connection);
+        // A broken connection is an ending like any other; its record tells.
+        tokio::spawn(async move { drop(connection.await) });
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(GRACE, connections.shutdown()).await;
+    proxy.log.flush().await
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+///
+/// # Errors
+///
+/// When the signal handlers cannot be installed.
+pub async fn asked_to_stop() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            interrupt = tokio::signal::ctrl_c() => interrupt,
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

@@ -1,0 +1,169 @@
+//! What the request path needs to know, typed and checked: the outcome of flags and environment.
+
+use std::time::Duration;
+
+use http::uri::{Authority, Scheme};
+use http::{HeaderValue, Uri};
+use schemas::record::ProxyIdentity;
+
+use crate::secret::Secret;
+
+/// Everything that the request path is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where requests go.
+    pub upstream: UpstreamUrl,
+    /// The real key.
+    pub openai_key: OpenAiKey,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// How much to take.
+    pub limits: Limits,
+    /// Which bodies go into the log.
+    pub log_body: LogBody,
+    /// What the log says about this proxy.
+    pub identity: ProxyIdentity,
+}
+
+/// Which response bodies go into the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogBody {
+    /// Every one.
+    #[default]
+    Full,
+    /// Those of failed exchanges.
+    Errors,
+    /// None.
+    None,
+}
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For a connection to OpenAI.
+    pub connect: Duration,
+    /// For its response headers: reasoning models think for minutes before the first byte.
+    pub first_byte: Duration,
+    /// For its next byte: a little over Codex's own 300 s, so that Codex gives up first.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let [connect, first_byte, idle] = [5, 600, 330].map(Duration::from_secs);
+        Self { connect, first_byte, idle }
+    }
+}
+
+/// How much to take, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Of a request body: image-heavy Codex threads reach 21 MB.
+    pub request_bytes: u64,
+    /// Of a request body, kept aside to read model and stream from.
+    pub request_copy_bytes: usize,
+    /// Of a response body, for the log.
+    pub response_log_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let [request, request_copy_bytes, response_log_bytes] = [64, 8, 16].map(|mib| mib << 20);
+        Self { request_bytes: request as u64, request_copy_bytes, response_log_bytes }
+    }
+}
+
+/// The real key, as the header that carries it.
+#[derive(Clone, Debug)]
+pub struct OpenAiKey {
+    /// The key itself, to mask it where it leaks.
+    pub key: Secret,
+    /// `Bearer …`, marked as sensitive, so that `Debug` does not print it.
+    pub authorization: HeaderValue,
+}
+
+impl OpenAiKey {
+    /// Takes a key, without the white space that a pasted one tends to end with.
+    ///
+    /// # Errors
+    ///
+    /// A sentence about what is wrong with it, without the key.
+    pub fn parse(key: &str) -> Result<Self, String> {
+        let key = key.trim();
+        if key.is_empty() {
+            return Err("the OpenAI key is empty".to_owned());
+        }
+        if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("the OpenAI key has a space or a character that no key has".to_owned());
+        }
+        let mut authorization = HeaderValue::try_from(format!("Bearer {key}"))
+            .map_err(|_| "the OpenAI key cannot stand in a header".to_owned())?;
+        authorization.set_sensitive(true);
+        Ok(Self { key: Secret::new(key), authorization })
+    }
+}
+
+/// Where requests go: scheme, host, and a path to put before `/v1`.
+#[derive(Clone, Debug)]
+pub struct UpstreamUrl {
+    /// `http` or `https`.
+    pub scheme: Scheme,
+    /// Host, and port where it is not the usual one.
+    pub authority: Authority,
+    /// Path without a slash at its end; mostly empty.
+    pub prefix: String,
+}
+
+impl UpstreamUrl {
+    /// Parses `http(s)://HOST[:PORT][/PREFIX]`. A prefix that ends in `/v1` loses it, since every
+    /// forwarded path begins with it.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the value and what is expected.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let wrong =
+            |why| format!("upstream `{url}` {why}; expected http(s)://HOST[:PORT][/PREFIX]");
+        let parts = url.parse::<Uri>().map_err(|_| wrong("is not a URL"))?.into_parts();
+        let scheme = parts.scheme.filter(|s| *s == Scheme::HTTP || *s == Scheme::HTTPS);
+        let scheme = scheme.ok_or_else(|| wrong("has no http or https scheme"))?;
+        let authority = parts.authority.ok_or_else(|| wrong("has no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(wrong("carries user information"));
+        }
+        let path = parts.path_and_query;
+        if path.as_ref().is_some_and(|path| path.query().is_some()) {
+            return Err(wrong("has a query"));
+        }
+        let prefix = path.as_ref().map_or("", |path| path.path()).trim_end_matches('/');
+        let prefix = prefix.strip_suffix("/v1").unwrap_or(prefix).to_owned();
+        Ok(Self { scheme, authority, prefix })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_may_have_a_prefix_and_loses_its_version() {
+        let prefix = |url| UpstreamUrl::parse(url).map(|upstream| upstream.prefix);
+        assert_eq!(prefix("https://api.openai.com"), Ok(String::new()));
+        assert_eq!(prefix("https://api.openai.com/v1/"), Ok(String::new()));
+        assert_eq!(prefix("http://127.0.0.1:9/openai"), Ok("/openai".to_owned()));
+        for url in ["api.openai.com", "ftp://x", "https://a@b", "https://a/?q=1", "/x", ""] {
+            assert!(UpstreamUrl::parse(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_trimmed_checked_and_never_printed() {
+        let key = OpenAiKey::parse(" sk-canary\r\n").expect("a good key");
+        assert_eq!(key.key.expose(), "sk-canary");
+        assert!(!format!("{key:?}").contains("canary"));
+        for bad in ["", "  \n", "sk a", "sk-é"] {
+            let error = OpenAiKey::parse(bad).expect_err("a bad key");
+            assert!(bad.trim().is_empty() || !error.contains(bad), "{error}");
+        }
+    }
+}

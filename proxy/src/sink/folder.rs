@@ -1,0 +1,59 @@
+//! Records in a folder, laid out as in a bucket.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use futures::future::BoxFuture;
+
+use super::{LogSink, SinkError};
+use crate::encode::LogObject;
+
+/// Writes records below a folder.
+pub struct FolderSink {
+    root: PathBuf,
+}
+
+impl FolderSink {
+    /// Opens a folder, made if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be made.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        fs::create_dir_all(root.join("logs"))?;
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// Writes beside the place and renames into it, so that a reader sees a whole file or none.
+    fn write(&self, object: &LogObject) -> io::Result<()> {
+        let path = self.root.join(&object.key);
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let temporary = folder.join(format!(".{}.new", name.to_string_lossy()));
+        match fs::write(&temporary, &object.bytes) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(folder)?;
+                fs::write(&temporary, &object.bytes)?;
+            }
+            written => written?,
+        }
+        fs::rename(&temporary, &path)
+    }
+}
+
+impl LogSink for FolderSink {
+    fn put<'a>(&'a self, object: &'a LogObject) -> BoxFuture<'a, Result<(), SinkError>> {
+        Box::pin(async move {
+            self.write(object).map_err(|error| SinkError {
+                place: self.root.join(&object.key).display().to_string(),
+                reason: error.to_string(),
+            })
+        })
+    }
+
+    fn place(&self) -> String {
+        self.root.display().to_string()
+    }
+}

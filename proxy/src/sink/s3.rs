@@ -1,0 +1,65 @@
+//! Records in an S3 bucket.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata as _};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_http_client::tls;
+use futures::future::BoxFuture;
+
+use super::{LogSink, SinkError};
+use crate::encode::LogObject;
+
+/// Writes records below a prefix of a bucket. Credentials, region and endpoint come from where the
+/// AWS CLI takes them.
+pub struct S3Sink {
+    client: Client,
+    bucket: String,
+    prefix: String,
+}
+
+impl S3Sink {
+    /// Opens a bucket; asks nothing of it yet, because the right to write may be all we have.
+    pub async fn open(bucket: &str, prefix: &str) -> Self {
+        let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+        let http = aws_smithy_http_client::Builder::new().tls_provider(ring).build_https();
+        let config = aws_config::defaults(aws_config::BehaviorVersion::latest());
+        let config = config.http_client(http).load().await;
+        // A server with an endpoint of its own rarely answers to `bucket.host`.
+        let own_endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
+            .iter()
+            .any(|name| std::env::var_os(name).is_some());
+        let s3 = aws_sdk_s3::config::Builder::from(&config);
+        let client = Client::from_conf(
+            s3.force_path_style(own_endpoint || config.endpoint_url().is_some()).build(),
+        );
+        let prefix = prefix.trim_matches('/');
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        Self { client, bucket: bucket.to_owned(), prefix }
+    }
+}
+
+impl LogSink for S3Sink {
+    fn put<'a>(&'a self, object: &'a LogObject) -> BoxFuture<'a, Result<(), SinkError>> {
+        Box::pin(async move {
+            let key = format!("{}{}", self.prefix, object.key);
+            let put = self
+                .client
+                .put_object()
+                .bucket(&self.bucket)
+                .key(&key)
+                .content_type("application/zstd")
+                .body(ByteStream::from(object.bytes.clone()));
+            put.send().await.map(drop).map_err(|error| SinkError {
+                place: format!("s3://{}/{key}", self.bucket),
+                reason: match error.code() {
+                    Some(code) => format!("{code}: {}", error.message().unwrap_or_default()),
+                    None => DisplayErrorContext(&error).to_string(),
+                },
+            })
+        })
+    }
+
+    fn place(&self) -> String {
+        format!("s3://{}/{}", self.bucket, self.prefix)
+    }
+}

@@ -1,0 +1,135 @@
+//! What a token looks like, and what is stored of it.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::secret::Secret;
+
+/// How every token of ours begins: for secret scanners, and to tell it from OpenAI's keys.
+pub const PREFIX: &str = "cpt_";
+
+/// Random characters of a token: 30 of 62 are 178 bits.
+const RANDOM: usize = 30;
+/// Characters of the checksum: 62^6 holds any CRC-32.
+const CHECKSUM: usize = 6;
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// SHA-256 of a token: all that is stored of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenHash([u8; 32]);
+
+impl TokenHash {
+    /// Hashes a presented token.
+    #[must_use]
+    pub fn of(token: &str) -> Self {
+        Self(Sha256::digest(token.as_bytes()).into())
+    }
+
+    /// Parses `sha256:` and 64 hex digits, as [`Display`](fmt::Display) writes it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("sha256:").filter(|digits| digits.len() == 64)?;
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// Returns the first 16 hex digits: `token_id` in the log.
+    #[must_use]
+    pub fn token_id(&self) -> String {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        format!("{:016x}", u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    }
+
+    /// Returns the first 8 hex digits as a number: `token8` in the key.
+    #[must_use]
+    pub fn token8(&self) -> u32 {
+        u32::from_be_bytes([self.0[0], self.0[1], self.0[2], self.0[3]])
+    }
+}
+
+impl fmt::Display for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.token_id())
+    }
+}
+
+/// Makes a new token.
+///
+/// # Errors
+///
+/// When the operating system gives no randomness.
+pub fn generate() -> Result<Secret, getrandom::Error> {
+    let mut token = String::from(PREFIX);
+    while token.len() < PREFIX.len() + RANDOM {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)?;
+        // Bytes from 248 on are thrown away: 248 = 4 * 62, so the rest is even.
+        let even = bytes.iter().filter(|byte| **byte < 248).map(|byte| usize::from(byte % 62));
+        let missing = PREFIX.len() + RANDOM - token.len();
+        token.extend(even.take(missing).map(|index| char::from(ALPHABET[index])));
+    }
+    let checksum = checksum(&token);
+    token.push_str(&checksum);
+    Ok(Secret::new(&token))
+}
+
+/// Tells whether a token that begins like ours is whole; `None` when it does not begin like ours.
+#[must_use]
+pub fn checksum_holds(token: &str) -> Option<bool> {
+    token.strip_prefix(PREFIX)?;
+    let split = token.len().checked_sub(CHECKSUM);
+    let parts = split.and_then(|at| token.split_at_checked(at));
+    Some(
+        parts.is_some_and(|(body, sum)| {
+            body.len() == PREFIX.len() + RANDOM && checksum(body) == sum
+        }),
+    )
+}
+
+fn checksum(body: &str) -> String {
+    let mut rest = crc32fast::hash(body.as_bytes());
+    let mut digits = [b'0'; CHECKSUM];
+    for digit in digits.iter_mut().rev() {
+        *digit = ALPHABET[(rest % 62) as usize];
+        rest /= 62;
+    }
+    digits.map(char::from).iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_token_carries_its_checksum_and_a_typo_breaks_it() {
+        let token = generate().expect("randomness");
+        assert_eq!(token.expose().len(), PREFIX.len() + RANDOM + CHECKSUM);
+        assert_eq!(checksum_holds(token.expose()), Some(true));
+        let typo = token.expose().replacen(&token.expose()[10..11], "_", 1);
+        assert_eq!(checksum_holds(&typo), Some(false));
+        assert_eq!(checksum_holds("cpt_é"), Some(false));
+        assert_eq!(checksum_holds("an-old-token"), None);
+        assert_ne!(token, generate().expect("randomness"));
+    }
+
+    #[test]
+    fn a_hash_is_written_and_read_back() {
+        let hash = TokenHash::of("abc");
+        assert_eq!(TokenHash::parse(&hash.to_string()), Some(hash));
+        assert_eq!(hash.token_id(), "ba7816bf8f01cfea");
+        assert_eq!(hash.token8(), 0xba78_16bf);
+        assert_eq!(TokenHash::parse("sha256:12"), None);
+    }
+}

@@ -1,0 +1,238 @@
+//! OpenAI's side: the request as it leaves here, and what went wrong when nothing came back.
+//!
+//! HTTP/1.1 over pooled connections. Exactly these headers change: authorization, host,
+//! accept-encoding (identity: Codex cannot read a compressed stream), hop-by-hop headers,
+//! `x-forwarded-*`, `x-amzn-*` and our own marks. No redirect is followed, and no proxy is taken
+//! from the environment, so the key goes to the configured host only.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
+use hyper::body::Incoming;
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::settings::{OpenAiKey, Timeouts, UpstreamUrl};
+use crate::upload::{Upload, UploadError};
+
+/// Idle connections are given up before OpenAI's edge does it (it keeps them for minutes).
+const POOL_IDLE: Duration = Duration::from_mins(1);
+
+/// Headers that speak about one connection only (RFC 9110, section 7.6.1).
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Why no response headers came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The network, or whoever answers at that address; with the error type of RFC 9209.
+    Network {
+        /// Error type of RFC 9209, section 2.3.
+        detail: &'static str,
+        /// The status that says so: 504 for time-outs, else 502.
+        status: u16,
+    },
+    /// The client's request body broke off first.
+    Upload(UploadError),
+}
+
+/// A pool of connections to OpenAI.
+pub struct Upstream {
+    client: Client<HttpsConnector<HttpConnector>, Upload>,
+    url: UpstreamUrl,
+    authorization: HeaderValue,
+    first_byte: Duration,
+}
+
+impl Upstream {
+    /// Makes the pool; connects to nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When the machine has no usable root certificates and the upstream is `https`.
+    pub fn new(url: &UpstreamUrl, key: &OpenAiKey, timeouts: Timeouts) -> io::Result<Self> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(timeouts.connect));
+        let provider = rustls::crypto::ring::default_provider();
+        let tls = rustls::ClientConfig::builder_with_provider(provider.into())
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?;
+        let tls = if url.scheme == http::uri::Scheme::HTTPS {
+            tls.with_native_roots()?
+        } else {
+            tls.with_root_certificates(rustls::RootCertStore::empty())
+        };
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls.with_no_client_auth())
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_timer(TokioTimer::new())
+            .http1_preserve_header_case(true)
+            .build(connector);
+        let authorization = key.authorization.clone();
+        Ok(Self { client, url: url.clone(), authorization, first_byte: timeouts.first_byte })
+    }
+
+    /// Returns the host that requests go to.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.url.authority.as_str()
+    }
+
+    /// Sends a request, and waits for the response headers.
+    ///
+    /// # Errors
+    ///
+    /// When none came; [`Failure`] says why.
+    pub async fn send(
+        &self,
+        head: &Parts,
+        target: &str,
+        upload: Upload,
+    ) -> Result<Response<Incoming>, Failure> {
+        let malformed = Failure::Network { detail: "http_request_error", status: 502 };
+        let uri = Uri::builder()
+            .scheme(self.url.scheme.clone())
+            .authority(self.url.authority.clone())
+            .path_and_query(format!("{}{target}", self.url.prefix))
+            .build()
+            .map_err(|_| malformed)?;
+        let mut request = Request::new(upload);
+        *request.method_mut() = head.method.clone();
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.headers(&head.headers);
+        match tokio::time::timeout(self.first_byte, self.client.request(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(explain(&error)),
+            Err(_) => Err(Failure::Network { detail: "http_response_timeout", status: 504 }),
+        }
+    }
+
+    fn headers(&self, received: &HeaderMap) -> HeaderMap {
+        let mut headers = received.clone();
+        strip_hop_by_hop(&mut headers);
+        let forwarding: Vec<_> = headers
+            .keys()
+            .filter(|name| {
+                let name = name.as_str();
+                let prefixes = ["x-forwarded-", "x-amzn-", "x-codex-proxy-"];
+                prefixes.iter().any(|prefix| name.starts_with(prefix))
+            })
+            .cloned()
+            .collect();
+        for name in forwarding {
+            headers.remove(name);
+        }
+        headers.remove(header::HOST);
+        headers.insert(header::AUTHORIZATION, self.authorization.clone());
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers
+    }
+}
+
+/// Removes what speaks about one connection only, also what `Connection` names.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in HOP_BY_HOP.iter().chain(&named) {
+        headers.remove(name);
+    }
+}
+
+/// Names a failed request by what its chain of errors holds.
+fn explain(error: &hyper_util::client::legacy::Error) -> Failure {
+    let network = |detail| Failure::Network { detail, status: 502 };
+    let mut source: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(cause) = source {
+        if let Some(upload) = cause.downcast_ref::<UploadError>() {
+            return Failure::Upload(*upload);
+        }
+        // hyper-util has no type for it, only this word.
+        if cause.to_string() == "dns error" {
+            return network("dns_error");
+        }
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+            if let Some(tls) = tls {
+                return network(explain_tls(tls));
+            }
+            match error.kind() {
+                io::ErrorKind::TimedOut => {
+                    return Failure::Network { detail: "connection_timeout", status: 504 };
+                }
+                io::ErrorKind::ConnectionRefused => return network("connection_refused"),
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                    return network("destination_ip_unroutable");
+                }
+                io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof => return network("connection_terminated"),
+                _ => {}
+            }
+        }
+        if let Some(error) = cause.downcast_ref::<hyper::Error>() {
+            if error.is_parse() {
+                return network("http_protocol_error");
+            }
+            if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+                return network("connection_terminated");
+            }
+        }
+        source = cause.source();
+    }
+    network("destination_unavailable")
+}
+
+fn explain_tls(error: &rustls::Error) -> &'static str {
+    match error {
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
+            "tls_certificate_error"
+        }
+        rustls::Error::AlertReceived(_) => "tls_alert_received",
+        _ => "tls_protocol_error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hop_by_hop_headers_go_also_those_that_connection_names() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, X-Private"),
+            ("x-private", "1"),
+            ("keep-alive", "1"),
+            ("te", "trailers"),
+            ("x-kept", "1"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-kept"]);
+    }
+}

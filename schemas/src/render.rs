@@ -1,0 +1,128 @@
+//! Renders the contract for people and for other programs: everything under `generated/`.
+//!
+//! Each page comes from one table or type of this crate and from nothing else.
+
+use std::fmt::Write as _;
+
+use schemars::generate::SchemaSettings;
+
+use crate::catalogue::CATALOGUE;
+use crate::origin::Acts;
+use crate::record::LogRecord;
+use crate::symptom;
+
+/// Renders the JSON Schema of the log record. All fields are required; unknown ones are allowed.
+#[must_use]
+pub fn json_schema() -> String {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    let schema = settings.into_generator().into_root_schema_for::<LogRecord>();
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Renders the error reference page from the error catalogue.
+#[must_use]
+pub fn errors_page() -> String {
+    let mut page = String::from(
+        "# Errors that the proxy answers by itself\n\n\
+         Rendered from `schemas/src/catalogue.rs`. Every such answer carries\n\
+         `x-codex-proxy-origin: proxy`, an `x-request-id` that begins with `cpx_`, and a\n\
+         `Proxy-Status` (RFC 9209). Its body has OpenAI's shape:\n\n\
+         ```json\n\
+         {\"error\":{\"message\":\"invalid or disabled token\",\"type\":\"proxy_error\",\"code\":\"proxy_invalid_token\",\"param\":null}}\n\
+         ```\n\n\
+         | code | status | message | origin | who acts |\n|---|---|---|---|---|\n",
+    );
+    for entry in &CATALOGUE {
+        let retry = entry.retry_after_s.map(|s| format!(" + `Retry-After: {s}`"));
+        let time_out = if entry.status == 502 { ", 504 on time-out" } else { "" };
+        let _ = writeln!(
+            page,
+            "| [`{0}`](#{0}) | {1}{time_out}{2} | {3} | {4} | {5} |",
+            entry.name,
+            entry.status,
+            retry.unwrap_or_default(),
+            entry.message,
+            entry.origin,
+            who(entry.acts),
+        );
+    }
+    for entry in &CATALOGUE {
+        let _ = write!(
+            page,
+            "\n## {}\n\n- means: {}\n- next: {}\n- `Proxy-Status`: `codex-proxy; error={}`{}\n",
+            entry.name,
+            entry.meaning,
+            entry.next_step,
+            entry.proxy_status,
+            if entry.status == 502 { ", or the more precise type that was seen" } else { "" },
+        );
+    }
+    page
+}
+
+/// Renders the symptom reference page from the symptom catalogue.
+#[must_use]
+pub fn symptoms_page() -> String {
+    let mut page = String::from(
+        "# What a developer sees, and what it proves\n\n\
+         Rendered from `schemas/src/symptom/`. Paste any of these texts, or a piece of one, to\n\
+         `analyzer origin`. The author wrote the words; the origin of the failure is decided by the\n\
+         logs, by the condition that the text proves.\n",
+    );
+    for symptom in symptom::catalogue() {
+        let _ = write!(
+            page,
+            "\n## {}\n\n```text\n{}\n```\n\n- author of the words: {}\n- means: {}\n- proves: {}\n- without any log: {}\n",
+            symptom.id,
+            symptom.text,
+            symptom.author,
+            symptom.explains,
+            proves(symptom.proves),
+            alone(symptom.alone),
+        );
+        for check in symptom.checks {
+            let _ = writeln!(page, "- check: {check}");
+        }
+    }
+    page
+}
+
+fn who(acts: Acts) -> &'static str {
+    match acts {
+        Acts::Us => "whoever runs the proxy",
+        Acts::Developer => "the developer",
+        Acts::Openai => "OpenAI",
+        Acts::Nobody => "nobody",
+    }
+}
+
+fn proves(condition: symptom::Condition) -> String {
+    use symptom::Condition;
+    match condition {
+        Condition::Status(statuses) => {
+            let statuses: Vec<_> = statuses.iter().map(u16::to_string).collect();
+            format!("an answer with HTTP status {}", statuses.join(" or "))
+        }
+        Condition::StatusInText => "an answer with the status in the text".to_owned(),
+        Condition::Code(codes) => format!("an error with code {}", codes.join(" or ")),
+        Condition::CodeInText => "an error with the code in the text".to_owned(),
+        Condition::NoTerminalEvent => "a stream without a terminal event for Codex".to_owned(),
+        Condition::BodyCut => "a body that broke off".to_owned(),
+        Condition::Silence => "a stream that fell silent".to_owned(),
+        Condition::Words => "an error with these words".to_owned(),
+        Condition::NoAnswer => "no answer of OpenAI or this proxy; there may be no log".to_owned(),
+        Condition::NothingSent => "nothing that this proxy could have seen".to_owned(),
+    }
+}
+
+fn alone(alone: symptom::Alone) -> String {
+    match alone {
+        symptom::Alone::Open => "open".to_owned(),
+        symptom::Alone::Likely(origin) => format!("likely {origin}"),
+        symptom::Alone::IdDecides(origin) => {
+            format!("with a request id of OpenAI's likely openai, without any likely {origin}")
+        }
+    }
+}
