@@ -1,1 +1,20 @@
-//! stub
+//! The analyzer: reads the proxy's logs and says whose error it was, with the evidence.
+//!
+//! The modules stand in the order in which a question becomes an answer: a pasted text is
+//! recognised, the logs of a window are listed, candidates are read, decoded and classified,
+//! gathered as evidence, and judged. Everything that decides takes values and returns values; the
+//! folder, S3, the clock and the terminal are at the edges (`source`, `cli`).
+
+pub mod cli;
+pub mod window;
+pub mod recognise;
+pub mod source;
+pub mod list;
+pub mod read;
+pub mod decode;
+pub mod needle;
+pub mod classify;
+pub mod evidence;
+pub mod advice;
+pub mod judge;
+pub mod report;

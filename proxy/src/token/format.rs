@@ -41,8 +41,7 @@ impl TokenHash {
     /// Returns the first 16 hex digits: `token_id` in the log.
     #[must_use]
     pub fn token_id(&self) -> String {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        format!("{:016x}", u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        self.to_string()["sha256:".len()..][..16].to_owned()
     }
 
     /// Returns the first 8 hex digits as a number: `token8` in the key.

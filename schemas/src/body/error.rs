@@ -51,7 +51,11 @@ impl BodyError {
     pub fn from_error_body(body: &[u8]) -> Self {
         let from_json = (Shape::of(body) == Shape::Json).then(|| super::json::read(body).error);
         // A compressed or binary body has no words to show.
-        let text = || std::str::from_utf8(body).map(Self::from_text).unwrap_or_default();
+        let text = || {
+            let quoted = serde_json::from_slice::<String>(body).ok();
+            let text = quoted.as_deref().or_else(|| std::str::from_utf8(body).ok());
+            text.map(Self::from_text).unwrap_or_default()
+        };
         from_json.flatten().unwrap_or_else(text)
     }
 

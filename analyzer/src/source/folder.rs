@@ -1,0 +1,101 @@
+//! Logs in a folder.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+
+use super::{Depth, Listed, Listing, LogSource, SourceError};
+
+/// Reads logs below a folder.
+pub struct FolderSource {
+    root: PathBuf,
+}
+
+impl FolderSource {
+    /// Opens a folder.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there, is no folder, or may not be read.
+    pub fn open(root: &Path) -> Result<Self, SourceError> {
+        match fs::read_dir(root) {
+            Ok(_) => Ok(Self { root: root.to_owned() }),
+            Err(error) => Err(explain(root, &error)),
+        }
+    }
+
+    fn walk(&self, prefix: &str, depth: Depth, into: &mut Listing) -> Result<(), SourceError> {
+        let folder = self.root.join(prefix);
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            read => read.map_err(|error| explain(&folder, &error))?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(|error| explain(&folder, &error))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') {
+                // A file on its way to its name; the proxy renames it when it is whole.
+                continue;
+            }
+            let metadata = fs::metadata(entry.path());
+            if metadata.as_ref().is_ok_and(fs::Metadata::is_dir) {
+                let below = format!("{prefix}{name}/");
+                match depth {
+                    Depth::Here => into.folders.push(below),
+                    Depth::Below => self.walk(&below, depth, into)?,
+                }
+                continue;
+            }
+            let modified = metadata.as_ref().ok().and_then(|metadata| metadata.modified().ok());
+            into.objects.push(Listed {
+                key: format!("{prefix}{name}"),
+                bytes: metadata.as_ref().map_or(0, fs::Metadata::len),
+                modified: modified.and_then(|time| Timestamp::try_from(time).ok()),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl LogSource for FolderSource {
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        depth: Depth,
+    ) -> BoxFuture<'a, Result<Listing, SourceError>> {
+        Box::pin(async move {
+            let mut listing = Listing::default();
+            self.walk(prefix, depth, &mut listing)?;
+            listing.objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            Ok(listing)
+        })
+    }
+
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Bytes, SourceError>> {
+        Box::pin(async move {
+            let path = self.root.join(key);
+            fs::read(&path).map(Bytes::from).map_err(|error| explain(&path, &error))
+        })
+    }
+
+    fn concurrency(&self) -> usize {
+        8
+    }
+
+    fn place(&self) -> String {
+        self.root.display().to_string()
+    }
+}
+
+fn explain(path: &Path, error: &io::Error) -> SourceError {
+    let text = format!("cannot read `{}`: {error}", path.display());
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => SourceError::Missing(text),
+        io::ErrorKind::PermissionDenied => SourceError::Denied(text),
+        _ => SourceError::Unreachable(text),
+    }
+}
