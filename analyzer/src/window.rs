@@ -45,7 +45,13 @@ impl Window {
         if since.date() == until.date() {
             return format!("{} {}-{}", since.strftime("%d %b"), hour(&since), hour(&until));
         }
-        format!("{} {} - {} {}", since.strftime("%d %b"), hour(&since), until.strftime("%d %b"), hour(&until))
+        format!(
+            "{} {} - {} {}",
+            since.strftime("%d %b"),
+            hour(&since),
+            until.strftime("%d %b"),
+            hour(&until)
+        )
     }
 }
 
@@ -131,7 +137,9 @@ mod tests {
         ] {
             assert_eq!(parse_moment(text, &now()).map(|t| t.to_string()), Ok(expected.to_owned()));
         }
-        for text in ["", "h", "yesterday", "-1h", "25:00", "9999999999999999999d", "2026-13-01", "é"] {
+        for text in
+            ["", "h", "yesterday", "-1h", "25:00", "9999999999999999999d", "2026-13-01", "é"]
+        {
             assert!(parse_moment(text, &now()).is_err(), "{text}");
         }
     }

@@ -173,11 +173,10 @@ fn explain(error: &hyper_util::client::legacy::Error) -> Failure {
         if cause.to_string() == "dns error" {
             return network("dns_error");
         }
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return network(explain_tls(tls));
+        }
         if let Some(error) = cause.downcast_ref::<io::Error>() {
-            let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            if let Some(tls) = tls {
-                return network(explain_tls(tls));
-            }
             match error.kind() {
                 io::ErrorKind::TimedOut => {
                     return Failure::Network { detail: "connection_timeout", status: 504 };
@@ -201,7 +200,9 @@ fn explain(error: &hyper_util::client::legacy::Error) -> Failure {
                 return network("connection_terminated");
             }
         }
-        source = cause.source();
+        // The source of an `io::Error` is not what it wraps but the source of that.
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        source = wrapped.map_or_else(|| cause.source(), |wrapped| Some(wrapped));
     }
     network("destination_unavailable")
 }

@@ -26,8 +26,8 @@ impl S3Source {
         let config = aws_config::defaults(aws_config::BehaviorVersion::latest());
         let config = config.http_client(http).load().await;
         // A server with an endpoint of its own rarely answers to `bucket.host`.
-        let own_endpoint = config.endpoint_url().is_some()
-            || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+        let own_endpoint =
+            config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(own_endpoint).build();
         let prefix = prefix.trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };

@@ -1,0 +1,195 @@
+//! What a failure means and who has to do what: one place for every origin and code.
+//!
+//! Origin is not ownership: OpenAI's rate limit is OpenAI's answer and ours to fix.
+
+use schemas::catalogue::ErrorCode;
+use schemas::origin::{Acts, Origin};
+
+/// Words about a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// What happened, a sentence without its origin.
+    pub what: String,
+    /// Who has to do something.
+    pub acts: Acts,
+    /// What to do.
+    pub step: String,
+    /// A sentence for the chat.
+    pub say: String,
+}
+
+fn advice(what: &str, acts: Acts, step: &str, say: &str) -> Advice {
+    Advice { what: what.to_owned(), acts, step: step.to_owned(), say: say.to_owned() }
+}
+
+/// Returns the words about a failure.
+#[must_use]
+pub fn about(origin: Origin, code: &str, status: Option<u16>) -> Advice {
+    match origin {
+        Origin::Openai => openai(code, status),
+        Origin::OpenaiEdge => {
+            let status = status.map_or("an error page".to_owned(), |s| format!("HTTP {s}"));
+            advice(
+                &format!(
+                    "Cloudflare answered {status} in front of OpenAI; we passed it on unchanged."
+                ),
+                Acts::Openai,
+                "wait, and retry; report it to OpenAI with the cf-ray if it lasts",
+                "OpenAI's edge is failing, not our proxy. Wait a little and retry.",
+            )
+        }
+        Origin::Network => advice(
+            "no answer came from OpenAI: the connection failed before the first header.",
+            Acts::Us,
+            "check DNS, egress and `--upstream` from where the proxy runs",
+            "Our proxy cannot reach OpenAI at the moment. We are on it.",
+        ),
+        Origin::Proxy => proxy(code),
+        Origin::Aws => advice(
+            "Lambda ended or refused the exchange.",
+            Acts::Us,
+            "run long work through `codex-proxy serve`, outside Lambda; for refusals raise the reserved concurrency",
+            "Lambda's limits got in the way, not OpenAI. We are on it.",
+        ),
+        Origin::Client => advice(
+            "the client closed the connection before the answer was complete.",
+            Acts::Developer,
+            "was it stopped, put to sleep or cut off? a middlebox in between can do it too",
+            "Your Codex hung up before the answer was complete. Was it stopped, or the network cut?",
+        ),
+    }
+}
+
+fn openai(code: &str, status: Option<u16>) -> Advice {
+    match (code, status) {
+        ("rate_limit_exceeded" | "rate_limit_error" | "tokens" | "requests", _) => advice(
+            "OpenAI refused it: a rate limit of our organisation is used up.",
+            Acts::Us,
+            "find who uses it up; ask OpenAI for a higher limit",
+            "We have used up our rate limit at OpenAI. Slow down a little and retry.",
+        ),
+        (
+            "insufficient_quota"
+            | "credit_balance_exhausted"
+            | "organization_spend_limit_exceeded"
+            | "project_spend_limit_exceeded"
+            | "organization_usage_limit_exceeded",
+            _,
+        ) => advice(
+            "OpenAI refused it: our organisation's money or spending limit is used up.",
+            Acts::Us,
+            "raise the limit or top up, in OpenAI's billing settings",
+            "Our OpenAI budget is used up. We are raising it.",
+        ),
+        ("invalid_api_key", _) | (_, Some(401)) => advice(
+            "OpenAI refused the real key that the proxy holds.",
+            Acts::Us,
+            "renew the proxy's OpenAI key",
+            "The proxy's own OpenAI key is refused. Your token is fine. We are on it.",
+        ),
+        ("server_is_overloaded" | "slow_down" | "overloaded", _) => advice(
+            "OpenAI says that it is overloaded; we passed it on unchanged.",
+            Acts::Openai,
+            "use another model, or wait; report it to OpenAI if it lasts",
+            "OpenAI is overloaded. Our proxy is fine. Use another model for now.",
+        ),
+        ("context_length_exceeded", _) => advice(
+            "the thread is longer than the model's context window.",
+            Acts::Developer,
+            "start a new thread, or compact this one",
+            "Your thread is too long for the model. Start a new one.",
+        ),
+        ("model_not_found", _) => advice(
+            "OpenAI does not know this model, or our project may not use it.",
+            Acts::Us,
+            "check the model's name, and the access of the project behind the key",
+            "OpenAI refuses this model. Check its name, or use another one.",
+        ),
+        ("max_output_tokens" | "content_filter" | "invalid_prompt" | "cyber_policy", _) => advice(
+            &format!("OpenAI ended or refused this answer ({code})."),
+            Acts::Developer,
+            "change the prompt, or ask for less at a time",
+            "OpenAI refused or cut this answer because of its content or length.",
+        ),
+        ("upstream_cut", _) => advice(
+            "OpenAI's stream broke off before it was complete.",
+            Acts::Openai,
+            "retry; report it to OpenAI with the request ids if it lasts",
+            "OpenAI cut the answer short. Our proxy is fine. Retry.",
+        ),
+        ("upstream_idle", _) => advice(
+            "OpenAI's stream fell silent before it was complete.",
+            Acts::Openai,
+            "retry; report it to OpenAI with the request ids if it lasts",
+            "OpenAI went silent in the middle of an answer. Retry.",
+        ),
+        (_, Some(status @ 400..=499)) => advice(
+            &format!("OpenAI refused the request with HTTP {status} ({code})."),
+            if status == 429 { Acts::Us } else { Acts::Developer },
+            "read OpenAI's words: --list shows them",
+            "OpenAI refused this request; its words say why.",
+        ),
+        (_, Some(status @ 500..)) => advice(
+            &format!("OpenAI answered HTTP {status}; we passed it on unchanged."),
+            Acts::Openai,
+            "use another model, or wait; report it to OpenAI with the request ids (--list shows them)",
+            "OpenAI is failing. Our proxy is fine. Use another model for now, or wait.",
+        ),
+        _ => advice(
+            &format!(
+                "OpenAI failed in the middle of its answer ({code}); we passed it on unchanged."
+            ),
+            Acts::Openai,
+            "retry; report it to OpenAI with the request ids (--list shows them)",
+            "OpenAI failed in the middle of an answer. Our proxy is fine. Retry.",
+        ),
+    }
+}
+
+fn proxy(code: &str) -> Advice {
+    let Some(known) = ErrorCode::from_name(code) else {
+        return advice(
+            &format!("the proxy failed ({code})."),
+            Acts::Us,
+            "read the proxy's stderr around that time",
+            "That was our proxy, not OpenAI. We are on it.",
+        );
+    };
+    let entry = known.entry();
+    let say = match entry.acts {
+        Acts::Us => "That was our proxy, not OpenAI. We are on it.".to_owned(),
+        _ => format!("Our proxy refused it: {}. Try: {}.", entry.message, entry.next_step),
+    };
+    Advice {
+        what: format!("our proxy answered: {}.", entry.meaning),
+        acts: entry.acts,
+        step: entry.next_step.to_owned(),
+        say,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::catalogue::CATALOGUE;
+
+    use super::*;
+
+    #[test]
+    fn every_entry_of_the_catalogue_has_words_of_its_own() {
+        for entry in &CATALOGUE {
+            let advice = about(entry.origin, entry.name, Some(entry.status));
+            assert_eq!(advice.acts, entry.acts, "{}", entry.name);
+            assert!(advice.what.ends_with('.') && !advice.step.is_empty(), "{advice:?}");
+        }
+    }
+
+    #[test]
+    fn origin_is_not_ownership() {
+        let acts = |code, status| about(Origin::Openai, code, status).acts;
+        assert_eq!(acts("rate_limit_exceeded", Some(429)), Acts::Us);
+        assert_eq!(acts("invalid_api_key", Some(401)), Acts::Us);
+        assert_eq!(acts("server_error", Some(500)), Acts::Openai);
+        assert_eq!(acts("context_length_exceeded", Some(400)), Acts::Developer);
+        assert_eq!(acts("server_error", Some(200)), Acts::Openai);
+    }
+}

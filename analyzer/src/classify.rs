@@ -1,0 +1,161 @@
+//! Is this record a failure, and whose? Version 1 says so itself; of an old one the body tells.
+//!
+//! The rule for old records: one of the proxy's five messages as the *whole* message of an error
+//! body is the proxy's; any other error text is OpenAI's; no error shape is a success. A success
+//! that merely quotes an error is none.
+
+use jiff::Timestamp;
+use schemas::body::{self, BodyError, Shape, Terminal};
+use schemas::catalogue::ErrorCode;
+use schemas::origin::{AnsweredBy, Ending, Origin};
+use schemas::record::LoggedError;
+use schemas::view::{ErrorField, RecordView};
+
+use crate::recognise::fold;
+
+/// Bytes of an error body that are searched for words.
+const SEARCHED_BYTES: usize = 64 << 10;
+
+/// What a log tells about its exchange.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// Key of the object.
+    pub key: String,
+    /// Identity; made from the key where the record has none.
+    pub exchange_id: String,
+    /// When the request arrived.
+    pub started_at: Timestamp,
+    /// Status sent to the client, where it is known.
+    pub status: Option<u16>,
+    /// What failed; `None` for a success.
+    pub error: Option<LoggedError>,
+    /// How it ended.
+    pub ending: Option<Ending>,
+    /// How its stream ended by its own account, where that was looked at.
+    pub terminal: Option<Terminal>,
+    /// First 8 hex digits of the token's hash.
+    pub token8: Option<String>,
+    /// Owner of the token.
+    pub developer: Option<String>,
+    /// Model.
+    pub model: Option<String>,
+    /// Session of the client.
+    pub session_id: Option<String>,
+    /// Turn of the client.
+    pub turn_id: Option<String>,
+    /// OpenAI's request id.
+    pub upstream_request_id: Option<String>,
+    /// Cloudflare's id.
+    pub cf_ray: Option<String>,
+    /// How long it took.
+    pub duration_ms: Option<f64>,
+    /// Folded text in which the words of a question are looked for: of a failure its error, of a
+    /// success its body.
+    pub searched: String,
+}
+
+/// Classifies a record. `key` and `listed_at` stand in for what an old one does not say.
+#[must_use]
+pub fn classify(view: &RecordView<'_>, key: &str, listed_at: Timestamp) -> Exchange {
+    let (error, terminal, searched) = failure(view);
+    Exchange {
+        key: key.to_owned(),
+        exchange_id: view.exchange_id.clone().unwrap_or_else(|| identity_of(key)),
+        started_at: view.started_at.unwrap_or(listed_at),
+        status: view.status,
+        error,
+        ending: view.ending,
+        terminal,
+        token8: view.token_id.as_ref().and_then(|id| id.get(..8)).map(str::to_owned),
+        developer: view.developer.clone(),
+        model: view.model.clone(),
+        session_id: view.session_id.clone(),
+        turn_id: view.turn_id.clone(),
+        upstream_request_id: view.upstream_request_id.clone(),
+        cf_ray: view.cf_ray.clone(),
+        duration_ms: view.duration_ms,
+        searched,
+    }
+}
+
+/// Identity of a record that has none: `old_` and the SHA-256 of its key.
+fn identity_of(key: &str) -> String {
+    use sha2::Digest as _;
+    let hash = sha2::Sha256::digest(key.as_bytes());
+    hash.iter().fold("old_".to_owned(), |id, byte| format!("{id}{byte:02x}"))
+}
+
+type Failure = (Option<LoggedError>, Option<Terminal>, String);
+
+fn failure(view: &RecordView<'_>) -> Failure {
+    let body = view.body();
+    let error = match (&view.error, view.origin) {
+        (ErrorField::Error(error), _) => Some(error.clone()),
+        (ErrorField::Null, Some(_)) if view.status.is_none_or(|status| status < 400) => None,
+        // An error status without an error object: the answer's author is known, its words are not.
+        (ErrorField::Null, Some(by)) => {
+            let origin = match by {
+                AnsweredBy::Openai => Origin::Openai,
+                AnsweredBy::Proxy => Origin::Proxy,
+            };
+            let said = BodyError::from_error_body(&body);
+            Some(logged(origin, said, view.status))
+        }
+        _ => of_old_record(view, &body),
+    };
+    let streamed = Shape::of(&body) == Shape::Events;
+    let Some(error) = error else {
+        return (None, None, fold(&String::from_utf8_lossy(&body)));
+    };
+    let terminal = if streamed { body::read(&body).terminal } else { None };
+    let mut text = format!("{} {}", error.code, error.message);
+    if !streamed {
+        // An error body is an error as a whole; of a stream only its error is.
+        let body = &body[..body.len().min(SEARCHED_BYTES)];
+        text.push(' ');
+        text.push_str(&String::from_utf8_lossy(body));
+    }
+    (Some(error), terminal, fold(&text))
+}
+
+fn of_old_record(view: &RecordView<'_>, body: &[u8]) -> Option<LoggedError> {
+    let failed = view.status.is_some_and(|status| status >= 400);
+    let succeeded = view.status.is_some_and(|status| status < 400);
+    let facts = body::read(body);
+    let said = match (facts.terminal, facts.error) {
+        (Some(Terminal::Failed(error) | Terminal::ErrorEvent(error)), _) | (_, Some(error)) => {
+            Some(error)
+        }
+        (Some(Terminal::Completed | Terminal::Incomplete(_)) | None, None) => {
+            let text = matches!(Shape::of(body), Shape::Html | Shape::Text) && !succeeded;
+            (failed || text).then(|| BodyError::from_error_body(body))
+        }
+    }?;
+    let ours = ErrorCode::from_message(said.message.trim());
+    Some(match (ours, view.origin) {
+        (Some(code), _) => LoggedError {
+            origin: Origin::Proxy,
+            code: code.entry().name.to_owned(),
+            kind: said.kind,
+            message: said.message.trim().to_owned(),
+            detail: None,
+        },
+        (None, Some(AnsweredBy::Proxy)) => logged(Origin::Proxy, said, view.status),
+        (None, _) => logged(Origin::Openai, said, view.status),
+    })
+}
+
+fn logged(origin: Origin, said: BodyError, status: Option<u16>) -> LoggedError {
+    let unsaid = || status.map_or("error".to_owned(), |status| format!("http_{status}"));
+    LoggedError {
+        origin,
+        code: said.code_or_kind().map_or_else(unsaid, str::to_owned),
+        kind: said.kind,
+        message: said.message,
+        detail: None,
+    }
+}
+
+#[cfg(test)]
+#[path = "classify_tests.rs"]
+mod tests;

@@ -1,0 +1,34 @@
+//! How a command ends: one meaning per code, the same for every command.
+
+use std::process::ExitCode;
+
+/// The table, as `--help` prints it.
+pub(super) const TABLE: &str = "\
+Exit codes:
+  0  a verdict was given, or all is healthy
+  1  unknown, or nothing found
+  2  the command line is wrong
+  3  source or AWS unreachable, missing, or not allowed
+  4  partial data: some logs could not be read
+  5  unhealthy, or a --fail-on threshold was met";
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// A verdict was given.
+    Answered = 0,
+    /// Nothing was found, or nothing decides.
+    Unknown = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// The source cannot be used.
+    Unreachable = 3,
+    /// Some logs could not be read.
+    Partial = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

@@ -1,0 +1,243 @@
+//! `analyzer origin`: a pasted text in, a verdict out.
+
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::{SignedDuration, Zoned};
+
+use super::{Exit, Failure, say};
+use crate::evidence::{Evidence, Filters, Question};
+use crate::judge::judge;
+use crate::list::{self, Entry};
+use crate::read;
+use crate::recognise::recognise;
+use crate::report::{self, Answer};
+use crate::source::{self, LogSource, SourceError};
+use crate::window::{Window, parse_moment};
+
+/// Reading more than this asks for `--yes`: 60 s at what a loopback S3 server gives one client.
+const ASK_FROM_LOGS: usize = 120_000;
+/// S3's price of a GET, in dollars.
+const DOLLARS_PER_GET: f64 = 0.4e-6;
+/// Keys of unreadable logs that are named.
+const NAMED: usize = 5;
+
+#[derive(Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one per flag; typed choices begin in `Question`"
+)]
+#[command(after_help = "\
+Examples:
+  analyzer origin \"temporary errors\" --max 50 --source s3://my-bucket/codex
+  pbpaste | analyzer origin - --developer dev-17 --since 02:10
+  analyzer origin \"exceeded retry limit, last status: 429 Too Many Requests\"
+  analyzer origin \"invalid or disabled token\" --json | jq .counts
+
+Without a source the text alone is judged. See `analyzer --help` for exit codes.")]
+pub(super) struct OriginArguments {
+    /// What the developer sees: a line, or a piece of one; - reads stdin
+    #[arg(required = true, num_args = 1.., value_name = "TEXT")]
+    text: Vec<String>,
+    /// Where the logs are: the folder or `s3://BUCKET[/PREFIX]` above logs/
+    #[arg(long, env = "ANALYZER_SOURCE", value_name = "PLACE")]
+    source: Option<String>,
+    /// Read at most the N newest candidate logs
+    #[arg(long, value_name = "N")]
+    max: Option<usize>,
+    /// From when: 30m, 2h, 3d, 02:10, 2026-11-22 or RFC 3339
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    since: String,
+    /// Until when; now by default
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Only this developer's exchanges
+    #[arg(long, value_name = "NAME")]
+    developer: Option<String>,
+    /// Only exchanges of this session, as Codex prints it
+    #[arg(long, value_name = "ID")]
+    session: Option<String>,
+    /// Only exchanges with this model
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// Look into successes too, and count those that only quote the text
+    #[arg(long)]
+    all: bool,
+    /// Show the matching exchanges, newest first
+    #[arg(long)]
+    list: bool,
+    /// Form of the answer
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    output: Output,
+    /// Short for --output json
+    #[arg(long)]
+    json: bool,
+    /// Read however much there is, without asking
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    #[default]
+    Text,
+    Json,
+}
+
+pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
+    let now = current_time();
+    let begun = tokio::time::Instant::now();
+    let query = query(&arguments.text)?;
+    let window = window(&arguments, &now)?;
+    let question = Question {
+        recognised: recognise(&query),
+        window: window.clone(),
+        filters: Filters {
+            developer: arguments.developer.clone(),
+            session: arguments.session.clone(),
+            model: arguments.model.clone(),
+        },
+        all: arguments.all,
+        max: arguments.max,
+    };
+    let evidence = match &arguments.source {
+        Some(place) => Some(look(place, &question, arguments.yes).await?),
+        None => None,
+    };
+    let verdict = judge(&question, evidence.as_ref());
+    let answer = Answer {
+        query,
+        capped: evidence.as_ref().is_some_and(|evidence| evidence.left_out > 0),
+        recognised: question.recognised,
+        evidence,
+        verdict,
+        window,
+        zone: now.time_zone().clone(),
+        now: now.timestamp(),
+        seconds: begun.elapsed().as_secs_f64(),
+    };
+    let text = if arguments.json || arguments.output == Output::Json {
+        report::to_json(&answer)
+    } else if arguments.list {
+        report::to_text(&answer) + "\n" + &report::render_list(&answer)
+    } else {
+        report::to_text(&answer)
+    };
+    // A closed pipe (`| head`) is the reader's choice.
+    let _ = io::stdout().write_all(text.as_bytes());
+    Ok(end(&answer))
+}
+
+/// Names what is wrong with the data on stderr, and says how the command ends.
+fn end(answer: &Answer) -> Exit {
+    if let Some(evidence) = &answer.evidence
+        && evidence.is_partial()
+    {
+        say(&format!("warning: partial answer: {} logs could not be read", evidence.unread.len()));
+        for unread in evidence.unread.iter().take(NAMED) {
+            say(&format!("  {}: {}", unread.key, unread.why));
+        }
+        if evidence.unread.iter().any(|unread| unread.denied) {
+            say(
+                "\nhint: the role needs `s3:GetObject` (and `kms:Decrypt` for an encrypted bucket)",
+            );
+        }
+        return Exit::Partial;
+    }
+    if answer.verdict.origin.is_some() { Exit::Answered } else { Exit::Unknown }
+}
+
+/// Lists, chooses, reads, gathers.
+async fn look(place: &str, question: &Question, yes: bool) -> Result<Evidence, Failure> {
+    let source: Arc<dyn LogSource> =
+        source::open(place).await.map_err(|error| unreachable(&error))?.into();
+    let logs = list::list(&*source, &question.window).await.map_err(|error| unreachable(&error))?;
+    let selection = question.select(&logs);
+    let many = selection.candidates.len();
+    if many > ASK_FROM_LOGS && !yes {
+        let dollars = many as f64 * DOLLARS_PER_GET;
+        return Err(Failure {
+            error: format!(
+                "{many} logs would have to be read, over a minute and about ${dollars:.2}"
+            ),
+            hint: Some("narrow it down with --since or --max, or say --yes".to_owned()),
+            exit: Exit::Usage,
+        });
+    }
+    let progress = progress(&selection.candidates);
+    let reading = read::read(source, selection.candidates, question.prefilter(), |bytes| {
+        progress.inc(bytes);
+    });
+    let reading = reading.await;
+    progress.finish_and_clear();
+    Ok(question.gather(&logs, selection.left_out, reading))
+}
+
+/// A bar on a terminal, and nothing elsewhere.
+fn progress(candidates: &[Entry]) -> ProgressBar {
+    let bytes = candidates.iter().map(|entry| entry.bytes).sum();
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("reading {bytes}/{total_bytes} {bar:30} {eta}");
+    ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn query(text: &[String]) -> Result<String, Failure> {
+    let query = if text == ["-"] {
+        let mut bytes = Vec::new();
+        let read = io::stdin().lock().take(1 << 20).read_to_end(&mut bytes);
+        read.map_err(|error| usage(&format!("cannot read stdin: {error}")))?;
+        String::from_utf8_lossy(&bytes).into_owned()
+    } else {
+        text.join(" ")
+    };
+    if query.trim().is_empty() {
+        return Err(usage("the text is empty; paste what the developer sees"));
+    }
+    Ok(query)
+}
+
+fn window(arguments: &OriginArguments, now: &Zoned) -> Result<Window, Failure> {
+    let moment = |flag: &str, text: &str| {
+        parse_moment(text, now).map_err(|error| usage(&format!("{flag}: {error}")))
+    };
+    let since = moment("--since", &arguments.since)?;
+    let until = match &arguments.until {
+        Some(until) => moment("--until", until)?,
+        // The moment itself belongs to the window, and clocks differ a little.
+        None => now.timestamp() + SignedDuration::from_secs(1),
+    };
+    if since >= until {
+        return Err(usage(&format!("--since {since} is not before --until {until}")));
+    }
+    Ok(Window { since, until })
+}
+
+fn current_time() -> Zoned {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+    let now = jiff::Timestamp::now();
+    now.to_zoned(jiff::tz::TimeZone::system())
+}
+
+fn usage(error: &str) -> Failure {
+    let hint = Some("see `analyzer origin --help`".to_owned());
+    Failure { error: error.to_owned(), hint, exit: Exit::Usage }
+}
+
+fn unreachable(error: &SourceError) -> Failure {
+    let hint = match error {
+        SourceError::Missing(_) => {
+            "--source is the folder or s3://BUCKET[/PREFIX] above logs/, the same as the proxy's --logs"
+        }
+        SourceError::Denied(_) => {
+            "check the credentials (AWS_PROFILE, `aws sts get-caller-identity`), the region, and the right to s3:ListBucket"
+        }
+        SourceError::Unreachable(_) => {
+            "check AWS_REGION, AWS_ENDPOINT_URL, credentials (AWS_PROFILE) and the network"
+        }
+    };
+    Failure { error: error.to_string(), hint: Some(hint.to_owned()), exit: Exit::Unreachable }
+}

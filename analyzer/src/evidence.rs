@@ -1,0 +1,374 @@
+//! What the logs of a window say about a question: chosen, matched, counted.
+//!
+//! Where the key alone decides a match (a status, and no filter), every log of the window counts
+//! and reading only adds detail. Everywhere else only what was read can count, and the answer says
+//! so. Each exchange counts once, whatever the number of its objects.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use jiff::{SignedDuration, Timestamp};
+use schemas::body::Terminal;
+use schemas::key::LogKey;
+use schemas::origin::{Ending, Origin};
+
+use crate::classify::Exchange;
+use crate::list::{Entry, Logs};
+use crate::needle::Prefilter;
+use crate::read::{Reading, Unread};
+use crate::recognise::{Recognised, StreamEnding, Wanted};
+use crate::window::Window;
+
+/// How long ago a failure still counts as going on.
+const RECENT: SignedDuration = SignedDuration::from_mins(5);
+
+/// A question to the logs.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// What the text proves.
+    pub recognised: Recognised,
+    /// Which time it is about.
+    pub window: Window,
+    /// Whom and what it is about.
+    pub filters: Filters,
+    /// Look into successes too.
+    pub all: bool,
+    /// Read no more logs than this.
+    pub max: Option<usize>,
+}
+
+/// Narrows a question; each filter must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filters {
+    /// Name of a developer.
+    pub developer: Option<String>,
+    /// Session id of the client.
+    pub session: Option<String>,
+    /// Model.
+    pub model: Option<String>,
+}
+
+impl Filters {
+    fn are_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn hold(&self, exchange: &Exchange) -> bool {
+        let holds =
+            |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
+        holds(&self.developer, &exchange.developer)
+            && holds(&self.session, &exchange.session_id)
+            && holds(&self.model, &exchange.model)
+    }
+}
+
+/// Which logs to read.
+#[derive(Debug, Default)]
+pub struct Selection {
+    /// Logs to read: those that can hold the answer first, each group newest first.
+    pub candidates: Vec<Entry>,
+    /// Logs that would have been read without `--max`.
+    pub left_out: usize,
+}
+
+/// What the logs say.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    /// Logs listed in the window.
+    pub listed: u64,
+    /// Logs read.
+    pub read: u64,
+    /// Bytes of them, as stored.
+    pub bytes: u64,
+    /// Logs that could not be read.
+    pub unread: Vec<Unread>,
+    /// Candidates that `--max` left unread.
+    pub left_out: u64,
+    /// Objects that are no logs by their name.
+    pub unrecognised: Vec<String>,
+    /// Keys that disagree with their record.
+    pub mismatched: Vec<String>,
+    /// Exchanges that stood in more than one object.
+    pub duplicates: u64,
+    /// Matching failures by origin, read or told by their key.
+    pub counts: BTreeMap<Origin, u64>,
+    /// Of these, how many are known by their key alone.
+    pub by_key_only: u64,
+    /// Successes that only quote the words.
+    pub quoted: u64,
+    /// Matching failures that were read, newest first.
+    pub matches: Vec<Exchange>,
+    /// The exchange whose id the text carries.
+    pub named: Option<Exchange>,
+    /// Developers hurt, of the matches that were read.
+    pub developers: BTreeSet<String>,
+    /// Tokens hurt, of all matches.
+    pub tokens: BTreeSet<String>,
+    /// Turns hurt, of the matches that were read.
+    pub turns: u64,
+    /// Models, of the matches that were read.
+    pub models: BTreeSet<String>,
+    /// First match.
+    pub first_seen: Option<Timestamp>,
+    /// Last match.
+    pub last_seen: Option<Timestamp>,
+    /// Matches and logs in the last five minutes of the window.
+    pub recent: (u64, u64),
+    /// Successes after the last match.
+    pub since_then: u64,
+    /// Exchanges of the developer whom the question names, matching or not; of those read.
+    pub last_of_filtered: Option<Timestamp>,
+}
+
+impl Question {
+    /// Chooses which logs to read.
+    #[must_use]
+    pub fn select(&self, logs: &Logs) -> Selection {
+        let mut seen = HashSet::new();
+        let (mut first, mut second, mut third) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in &logs.entries {
+            match entry.told {
+                // The second object of one exchange is a defect, counted elsewhere.
+                Some(told) if !seen.insert(told.exchange_id) => {}
+                Some(told) if told.error_origin.is_none() => {
+                    if self.all {
+                        third.push(entry.clone());
+                    }
+                }
+                Some(told) if self.names(&told) || self.recognised.wanted.key_can_match(&told) => {
+                    first.push(entry.clone());
+                }
+                Some(told) if self.recognised.wanted.words_can_match(&told) => {
+                    second.push(entry.clone());
+                }
+                Some(_) => {}
+                None => first.push(entry.clone()),
+            }
+        }
+        let mut candidates = first;
+        candidates.append(&mut second);
+        candidates.append(&mut third);
+        let total = candidates.len();
+        candidates.truncate(self.max.unwrap_or(total));
+        Selection { left_out: total - candidates.len(), candidates }
+    }
+
+    /// Makes the search that spares most logs the parsing.
+    #[must_use]
+    pub fn prefilter(&self) -> Prefilter {
+        let wanted = &self.recognised.wanted;
+        if !wanted.codes.is_empty() || wanted.ending.is_some() || !self.recognised.ids.is_empty() {
+            return Prefilter::everything();
+        }
+        let words: Vec<&str> =
+            [wanted.words.as_str()].into_iter().filter(|w| !w.is_empty()).collect();
+        let statuses = if wanted.words_required { &[][..] } else { &wanted.statuses };
+        Prefilter::new(&words, statuses)
+    }
+
+    fn names(&self, told: &LogKey) -> bool {
+        !self.recognised.ids.is_empty()
+            && self.recognised.ids.contains(&told.exchange_id.to_string())
+    }
+
+    fn names_exchange(&self, exchange: &Exchange) -> bool {
+        let ids = [
+            Some(&exchange.exchange_id),
+            exchange.upstream_request_id.as_ref(),
+            exchange.cf_ray.as_ref(),
+        ];
+        ids.into_iter().flatten().any(|id| self.recognised.ids.contains(id))
+    }
+
+    /// Gathers what listing and reading gave.
+    #[must_use]
+    pub fn gather(&self, logs: &Logs, left_out: usize, reading: Reading) -> Evidence {
+        let mut evidence = Evidence {
+            listed: logs.entries.len() as u64,
+            read: reading.read,
+            bytes: reading.bytes,
+            unread: reading.unread,
+            left_out: left_out as u64,
+            unrecognised: logs.unrecognised.clone(),
+            mismatched: reading.mismatched,
+            ..Evidence::default()
+        };
+        let wanted = &self.recognised.wanted;
+        let mut ids = HashSet::new();
+        let mut turns = HashSet::new();
+        let recent = self.window.until - RECENT;
+        for exchange in reading.exchanges {
+            if !ids.insert(exchange.exchange_id.clone()) {
+                evidence.duplicates += 1;
+                continue;
+            }
+            if !self.window.contains(exchange.started_at) {
+                continue;
+            }
+            if self.filters.hold(&exchange) && evidence.last_of_filtered.is_none() {
+                evidence.last_of_filtered = Some(exchange.started_at);
+            }
+            let is_named = self.names_exchange(&exchange);
+            if is_named && exchange.error.is_some() {
+                evidence.named = Some(exchange.clone());
+            }
+            if !self.filters.hold(&exchange) {
+                continue;
+            }
+            let Some(error) = &exchange.error else {
+                let quotes = !wanted.words.is_empty() && exchange.searched.contains(&wanted.words);
+                evidence.quoted += u64::from(quotes);
+                continue;
+            };
+            if !is_named && !wanted.matches(&exchange) {
+                continue;
+            }
+            *evidence.counts.entry(error.origin).or_default() += 1;
+            evidence.note_time(exchange.started_at, recent);
+            evidence.developers.extend(exchange.developer.clone());
+            evidence.tokens.extend(exchange.token8.clone());
+            evidence.models.extend(exchange.model.clone());
+            let turn = (exchange.session_id.clone(), exchange.turn_id.clone());
+            let turn = match turn {
+                (None, None) => (Some(exchange.exchange_id.clone()), None),
+                known => known,
+            };
+            turns.insert(turn);
+            evidence.matches.push(exchange);
+        }
+        evidence.turns = turns.len() as u64;
+        self.count_keys(logs, &ids, recent, &mut evidence);
+        evidence
+    }
+
+    /// Counts what the keys tell by themselves.
+    fn count_keys(
+        &self,
+        logs: &Logs,
+        read: &HashSet<String>,
+        recent: Timestamp,
+        evidence: &mut Evidence,
+    ) {
+        let key_decides = self.filters.are_empty();
+        let mut seen = HashSet::new();
+        for entry in &logs.entries {
+            let Some(told) = entry.told else { continue };
+            if !seen.insert(told.exchange_id) {
+                evidence.duplicates += 1;
+                continue;
+            }
+            evidence.recent.1 += u64::from(told.started_at >= recent);
+            let Some(origin) = told.error_origin else { continue };
+            let decided = key_decides && self.recognised.wanted.key_decides(&told);
+            if decided && !read.contains(&told.exchange_id.to_string()) {
+                *evidence.counts.entry(origin).or_default() += 1;
+                evidence.by_key_only += 1;
+                evidence.tokens.extend(told.token8.map(|token| format!("{token:08x}")));
+                evidence.note_time(told.started_at, recent);
+            }
+        }
+        if let Some(last) = evidence.last_seen {
+            let successes = logs.entries.iter().filter_map(|entry| entry.told);
+            let after = successes.filter(|t| t.error_origin.is_none() && t.started_at > last);
+            evidence.since_then = after.count() as u64;
+        }
+    }
+}
+
+impl Evidence {
+    /// Returns how many failures match.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// Tells whether a part of the logs could not be looked at.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
+    fn note_time(&mut self, time: Timestamp, recent: Timestamp) {
+        self.first_seen = Some(self.first_seen.map_or(time, |first| first.min(time)));
+        self.last_seen = Some(self.last_seen.map_or(time, |last| last.max(time)));
+        self.recent.0 += u64::from(time >= recent);
+    }
+}
+
+impl Wanted {
+    /// Tells whether a condition is asked for at all, besides words.
+    fn has_condition(&self) -> bool {
+        !self.statuses.is_empty() || !self.codes.is_empty() || self.ending.is_some()
+    }
+
+    /// Tells whether an error with this key can satisfy the condition.
+    fn key_can_match(&self, told: &LogKey) -> bool {
+        if !self.statuses.is_empty() {
+            return self.statuses.contains(&told.status);
+        }
+        if self.ending.is_some() {
+            return told.status < 300;
+        }
+        // A code can stand behind any status; words without a condition can be in any error.
+        true
+    }
+
+    /// Tells whether an error with this key can match by its words alone.
+    fn words_can_match(&self, told: &LogKey) -> bool {
+        !self.words.is_empty() && (!self.words_required || self.key_can_match(told))
+    }
+
+    /// Tells whether this key alone proves a match.
+    fn key_decides(&self, told: &LogKey) -> bool {
+        !self.statuses.is_empty()
+            && !self.words_required
+            && self.codes.is_empty()
+            && self.statuses.contains(&told.status)
+    }
+
+    /// Tells whether a failure satisfies the condition, or says the words.
+    #[must_use]
+    pub fn matches(&self, exchange: &Exchange) -> bool {
+        let says = !self.words.is_empty() && exchange.searched.contains(&self.words);
+        if !self.has_condition() {
+            return says;
+        }
+        let holds = self.condition_holds(exchange);
+        if self.words_required { holds && says } else { holds || says }
+    }
+
+    fn condition_holds(&self, exchange: &Exchange) -> bool {
+        let Some(error) = &exchange.error else { return false };
+        let status = self.statuses.is_empty()
+            || exchange.status.is_some_and(|status| self.statuses.contains(&status));
+        let code = self.codes.is_empty() || self.codes.contains(&error.code);
+        let ending = self.ending.is_none_or(|ending| ended_like(exchange, ending));
+        status && code && ending
+    }
+}
+
+/// Tells whether Codex would have seen a stream end like this.
+fn ended_like(exchange: &Exchange, wanted: StreamEnding) -> bool {
+    let Some(error) = &exchange.error else { return false };
+    if exchange.status.is_some_and(|status| status >= 300) {
+        return false;
+    }
+    let cut = match exchange.ending {
+        Some(Ending::ClientClosed | Ending::Deadline | Ending::Interrupted) => true,
+        Some(Ending::UpstreamCut) => error.code != "upstream_idle",
+        Some(Ending::Complete) | None => false,
+    };
+    match wanted {
+        // Codex passes over an `error` event, and then misses the end.
+        StreamEnding::NoTerminalEvent => {
+            let ignored = matches!(exchange.terminal, Some(Terminal::ErrorEvent(_)));
+            cut || ignored || error.detail.as_deref() == Some("error")
+        }
+        StreamEnding::BodyCut => cut,
+        // It also waits in vain when a stream stays open after `response.failed`.
+        StreamEnding::Silence => {
+            error.code == "upstream_idle"
+                || exchange.ending == Some(Ending::ClientClosed)
+                || matches!(exchange.terminal, Some(Terminal::Failed(_)))
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! From a window to its logs: walks the hours newest first, and reads outcomes off the keys.
+//!
+//! Folders that are times are entered only where they overlap the window; any other folder below
+//! `logs/` is listed whole, because old layouts put logs anywhere. Whatever a key does not tell is
+//! left open, never guessed: such an object has to be read.
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use schemas::key::{LOGS, LogKey};
+
+use crate::source::{Depth, Listed, Listing, LogSource, SourceError};
+use crate::window::Window;
+
+/// Listings that are asked for at a time.
+const PARALLEL: usize = 16;
+
+/// Names that logs of any age end in.
+const LOG_ENDINGS: [&str; 3] = [".json.zst", ".json", ".json.gz"];
+
+/// One log, as far as its key tells.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Key below the root of the source.
+    pub key: String,
+    /// Size as stored.
+    pub bytes: u64,
+    /// Everything, if the key is one of ours; else the object has to be read.
+    pub told: Option<LogKey>,
+    /// Time of the exchange as well as key and listing tell it.
+    pub time: Timestamp,
+}
+
+/// The logs of a window.
+#[derive(Clone, Debug, Default)]
+pub struct Logs {
+    /// Logs, newest first. Those whose key tells no time may turn out to lie outside the window.
+    pub entries: Vec<Entry>,
+    /// Objects below `logs/` whose names are not those of logs; not read.
+    pub unrecognised: Vec<String>,
+}
+
+/// Lists the logs of a window.
+///
+/// # Errors
+///
+/// When the source cannot be listed; a part of the logs would be no answer.
+pub async fn list(source: &dyn LogSource, window: &Window) -> Result<Logs, SourceError> {
+    let mut logs = Logs::default();
+    let mut level =
+        vec![Span { prefix: LOGS.to_owned(), kind: Kind::Time(Vec::new()), within: None }];
+    while !level.is_empty() {
+        let listings = stream::iter(level.into_iter().rev().map(|span| async move {
+            let listing = source.list(&span.prefix, span.depth()).await?;
+            Ok::<_, SourceError>((span, listing))
+        }));
+        let done: Vec<(Span, Listing)> = listings.buffered(PARALLEL).try_collect().await?;
+        level = Vec::new();
+        for (span, listing) in done {
+            for object in listing.objects {
+                logs.take(object, &span, window);
+            }
+            let below = listing.folders.into_iter().filter_map(|folder| span.enter(folder, window));
+            level.extend(below);
+        }
+    }
+    logs.entries.sort_unstable_by(|a, b| b.time.cmp(&a.time).then_with(|| b.key.cmp(&a.key)));
+    Ok(logs)
+}
+
+impl Logs {
+    fn take(&mut self, object: Listed, span: &Span, window: &Window) {
+        let name = object.key.rsplit('/').next().unwrap_or_default();
+        if !LOG_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+            self.unrecognised.push(object.key);
+            return;
+        }
+        let told = LogKey::parse(&object.key);
+        let time = match (told, stamp(name), span.within) {
+            (Some(told), _, _) => told.started_at,
+            (None, Some(stamp), _) => stamp,
+            // The folder's time is the earliest that it can be; the body will say more.
+            (None, None, Some((start, end))) if window.overlaps(start, end) => {
+                start.max(window.since)
+            }
+            (None, None, Some((start, _))) => start,
+            // Written at the end of the exchange, so it began no later than that.
+            (None, None, None) => match object.modified {
+                Some(modified) if modified < window.since => modified,
+                _ => window.until - SignedDuration::from_nanos(1),
+            },
+        };
+        if window.contains(time) {
+            self.entries.push(Entry { key: object.key, bytes: object.bytes, told, time });
+        }
+    }
+}
+
+/// A folder, and the time that its place stands for.
+struct Span {
+    prefix: String,
+    kind: Kind,
+    /// From when to when; `None` where the place tells no time.
+    within: Option<(Timestamp, Timestamp)>,
+}
+
+enum Kind {
+    /// A year, month, day or hour, as the numbers on the way to it; none at the top.
+    Time(Vec<i16>),
+    /// Any other folder, which is listed whole.
+    Other,
+}
+
+impl Span {
+    /// How deep to list: an hour, and what is no time at all, is listed whole.
+    fn depth(&self) -> Depth {
+        match &self.kind {
+            Kind::Time(date) if date.len() < 4 => Depth::Here,
+            Kind::Time(_) | Kind::Other => Depth::Below,
+        }
+    }
+
+    /// Enters a folder below this one; `None` when its time lies outside the window.
+    fn enter(&self, prefix: String, window: &Window) -> Option<Self> {
+        let Kind::Time(above) = &self.kind else { return None };
+        let name = prefix.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        let width = if above.is_empty() { 4 } else { 2 };
+        let is_number = name.len() == width && name.bytes().all(|b| b.is_ascii_digit());
+        let date = is_number.then(|| name.parse().ok()).flatten();
+        let date = date.map(|number| [above.as_slice(), &[number]].concat());
+        match date.and_then(|date| Some((span_of(&date)?, date))) {
+            Some(((start, end), date)) => window.overlaps(start, end).then_some(Self {
+                prefix,
+                kind: Kind::Time(date),
+                within: Some((start, end)),
+            }),
+            None => Some(Self { prefix, kind: Kind::Other, within: self.within }),
+        }
+    }
+}
+
+/// Returns the time that `[year, month, day, hour]`, or its beginning, stands for.
+fn span_of(date: &[i16]) -> Option<(Timestamp, Timestamp)> {
+    let part = |index: usize| date.get(index).copied();
+    let small = |number: i16| i8::try_from(number).ok();
+    let year = part(0)?;
+    let month = part(1).map_or(Some(1), small)?;
+    let day = part(2).map_or(Some(1), small)?;
+    let first = Date::new(year, month, day).ok()?;
+    let hour = part(3).map_or(Some(0), small)?;
+    let start = TimeZone::UTC.to_timestamp(first.at(0, 0, 0, 0)).ok()?;
+    let start = start + SignedDuration::from_hours((0..24).contains(&hour).then_some(hour)?.into());
+    let next_day =
+        |date: Date| TimeZone::UTC.to_timestamp(date.tomorrow().ok()?.at(0, 0, 0, 0)).ok();
+    let end = match date.len() {
+        1 => next_day(first.last_of_year())?,
+        2 => next_day(first.last_of_month())?,
+        3 => next_day(first)?,
+        _ => start + SignedDuration::from_hours(1),
+    };
+    Some((start, end))
+}
+
+/// Reads the time at the beginning of a name, `YYYYMMDDTHHMMSS[mmm]Z`, which records of version 1
+/// under older keys have too.
+fn stamp(name: &str) -> Option<Timestamp> {
+    let digits = name.get(..15).filter(|stamp| stamp.as_bytes()[8] == b'T')?;
+    let civil = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%S", digits).ok()?;
+    let start = TimeZone::UTC.to_timestamp(civil).ok()?;
+    let ms = name.get(15..18).and_then(|ms| ms.parse::<u16>().ok()).unwrap_or(0);
+    Some(start + SignedDuration::from_millis(ms.into()))
+}
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+mod tests;

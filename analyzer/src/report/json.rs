@@ -1,0 +1,176 @@
+//! The answer for programs: stable names, with a schema of its own.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use schemas::origin::{Acts, Origin};
+use serde::Serialize;
+
+use super::Answer;
+use crate::evidence::Evidence;
+use crate::judge::Confidence;
+
+/// The answer of `analyzer origin --json`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct JsonAnswer {
+    /// The text that was given.
+    query: String,
+    window: Span,
+    scanned: Scanned,
+    /// Who wrote the words: an origin, or `unknown`.
+    author: &'static str,
+    verdict: JsonVerdict,
+    /// Matching failures by origin.
+    counts: BTreeMap<&'static str, u64>,
+    /// Successes that only quote the words; looked for with `--all`, and under keys that tell no
+    /// outcome.
+    quoted: u64,
+    /// Developers hurt, of the matches that were read.
+    developers: Vec<String>,
+    /// Turns hurt, of the matches that were read.
+    turns: u64,
+    #[schemars(with = "Option<String>")]
+    first_seen: Option<Timestamp>,
+    #[schemars(with = "Option<String>")]
+    last_seen: Option<Timestamp>,
+    /// The last match is younger than five minutes.
+    ongoing: bool,
+    /// Matching failures that were read, newest first.
+    matches: Vec<Match>,
+    next_steps: Vec<String>,
+    /// A sentence for the chat.
+    say: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Span {
+    #[schemars(with = "String")]
+    since: Timestamp,
+    #[schemars(with = "String")]
+    until: Timestamp,
+}
+
+#[derive(Debug, Default, Serialize, JsonSchema)]
+struct Scanned {
+    /// Logs listed in the window.
+    listed: u64,
+    /// Logs read.
+    read: u64,
+    /// Bytes of these, as stored.
+    bytes: u64,
+    /// Logs that could not be read.
+    failed: u64,
+    /// `--max` left candidates unread.
+    capped: bool,
+    /// Exchanges that stood in more than one object.
+    duplicates: u64,
+    /// Keys that tell another outcome than their record.
+    mismatched: Vec<String>,
+    /// Objects that are no logs by their name.
+    unrecognised: u64,
+    /// Keys of logs that could not be read, with the reason; the first hundred.
+    failures: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct JsonVerdict {
+    /// The layer that produced the failure, or `unknown`.
+    origin: &'static str,
+    acts: Option<Acts>,
+    confidence: Confidence,
+    why: String,
+    proof: Vec<String>,
+    other: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Match {
+    exchange_id: String,
+    #[schemars(with = "String")]
+    started_at: Timestamp,
+    status: Option<u16>,
+    origin: Origin,
+    code: String,
+    message: String,
+    developer: Option<String>,
+    model: Option<String>,
+    upstream_request_id: Option<String>,
+    session_id: Option<String>,
+    turn_id: Option<String>,
+    key: String,
+}
+
+/// Failures that are named; more of the same help nobody.
+const NAMED: usize = 100;
+
+/// Renders the answer as one JSON object and a line end.
+#[must_use]
+pub fn render(answer: &Answer) -> String {
+    let nothing = Evidence::default();
+    let evidence = answer.evidence.as_ref().unwrap_or(&nothing);
+    let name = |origin: Option<Origin>| origin.map_or("unknown", Origin::as_str);
+    let verdict = &answer.verdict;
+    let matches = evidence.matches.iter().filter_map(|exchange| {
+        let error = exchange.error.as_ref()?;
+        Some(Match {
+            exchange_id: exchange.exchange_id.clone(),
+            started_at: exchange.started_at,
+            status: exchange.status,
+            origin: error.origin,
+            code: error.code.clone(),
+            message: error.message.clone(),
+            developer: exchange.developer.clone(),
+            model: exchange.model.clone(),
+            upstream_request_id: exchange.upstream_request_id.clone(),
+            session_id: exchange.session_id.clone(),
+            turn_id: exchange.turn_id.clone(),
+            key: exchange.key.clone(),
+        })
+    });
+    let failures = evidence.unread.iter().take(NAMED);
+    let json = JsonAnswer {
+        query: answer.query.clone(),
+        window: Span { since: answer.window.since, until: answer.window.until },
+        scanned: Scanned {
+            listed: evidence.listed,
+            read: evidence.read,
+            bytes: evidence.bytes,
+            failed: evidence.unread.len() as u64,
+            capped: answer.capped,
+            duplicates: evidence.duplicates,
+            mismatched: evidence.mismatched.clone(),
+            unrecognised: evidence.unrecognised.len() as u64,
+            failures: failures.map(|unread| format!("{}: {}", unread.key, unread.why)).collect(),
+        },
+        author: name(answer.recognised.author),
+        verdict: JsonVerdict {
+            origin: name(verdict.origin),
+            acts: verdict.acts,
+            confidence: verdict.confidence,
+            why: verdict.why.clone(),
+            proof: verdict.proof.clone(),
+            other: verdict.other.clone(),
+        },
+        counts: evidence.counts.iter().map(|(origin, count)| (origin.as_str(), *count)).collect(),
+        quoted: evidence.quoted,
+        developers: evidence.developers.iter().cloned().collect(),
+        turns: evidence.turns,
+        first_seen: evidence.first_seen,
+        last_seen: evidence.last_seen,
+        ongoing: answer.is_ongoing(),
+        matches: matches.collect(),
+        next_steps: verdict.next_steps.clone(),
+        say: verdict.say.clone(),
+    };
+    let text = serde_json::to_string_pretty(&json);
+    text.unwrap_or_default() + "\n"
+}
+
+/// Renders the JSON Schema of the answer.
+#[must_use]
+pub fn schema() -> String {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    let schema = settings.into_generator().into_root_schema_for::<JsonAnswer>();
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+}

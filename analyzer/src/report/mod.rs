@@ -1,0 +1,50 @@
+//! One answer, two forms: text for people, JSON for programs.
+
+mod json;
+mod text;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use schemas::symptom::Symptom;
+
+use crate::evidence::Evidence;
+use crate::judge::Verdict;
+use crate::recognise::Recognised;
+use crate::window::Window;
+
+pub use json::{JsonAnswer, render as to_json, schema};
+pub use text::{render as to_text, render_list};
+
+/// Everything that an answer says.
+#[derive(Debug)]
+pub struct Answer {
+    /// The text as it was given.
+    pub query: String,
+    /// What it was taken for.
+    pub recognised: Recognised,
+    /// What the logs say; `None` without a source.
+    pub evidence: Option<Evidence>,
+    /// Whose failure it was.
+    pub verdict: Verdict,
+    /// Which time was looked at.
+    pub window: Window,
+    /// The zone of whoever asks.
+    pub zone: TimeZone,
+    /// When it was asked.
+    pub now: Timestamp,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// A limit on reading was given and reached.
+    pub capped: bool,
+}
+
+impl Answer {
+    fn symptom(&self) -> Option<&'static Symptom> {
+        self.recognised.symptom
+    }
+
+    /// Tells whether matches came in the last minutes of the window, and the window ends now.
+    fn is_ongoing(&self) -> bool {
+        self.evidence.as_ref().is_some_and(|evidence| evidence.recent.0 > 0)
+    }
+}

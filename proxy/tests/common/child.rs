@@ -1,0 +1,113 @@
+//! The built binary as a child process: its arguments, its environment, its last words.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use super::client::Ask;
+use super::{KEY, until, within};
+
+/// A command with nothing of the environment of whoever runs the tests.
+pub(crate) fn codex_proxy(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_codex-proxy"));
+    command.args(arguments).env_clear().stdin(Stdio::null());
+    // Where instrumented builds write their counters.
+    for name in ["LLVM_PROFILE_FILE", "SSL_CERT_FILE", "SYSTEMROOT"] {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+    command
+}
+
+/// Runs a command that ends by itself, with `input` on its stdin.
+pub(crate) fn run(mut command: Command, input: &str) -> Output {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary runs");
+    // A command that reads nothing may be gone already.
+    let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+    child.wait_with_output().expect("the command ends")
+}
+
+/// `codex-proxy serve`, running.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    child: Option<Child>,
+    said: Arc<Mutex<Vec<String>>>,
+    listener: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts it on a free port, in front of `upstream`; `change` adds to its command.
+    pub(crate) async fn start(
+        upstream: &str,
+        tokens: &Path,
+        logs: &str,
+        change: impl FnOnce(&mut Command),
+    ) -> Self {
+        let mut command =
+            codex_proxy(&["serve", "--listen", "127.0.0.1:0", "--upstream", upstream]);
+        command.args(["--logs", logs, "--tokens"]).arg(tokens).env("OPENAI_API_KEY", KEY);
+        change(&mut command);
+        let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+
+        let said = Arc::<Mutex<Vec<String>>>::default();
+        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        let listener = std::thread::spawn({
+            let said = Arc::clone(&said);
+            move || stderr.lines().map_while(Result::ok).for_each(|line| lock(&said).push(line))
+        });
+        until(|| !lock(&said).is_empty()).await;
+        let first = lock(&said)[0].clone();
+        let (_, address) = first.split_once("listening on http://").expect("it says its address");
+        let address = address.parse().expect("an address");
+        Self { address, child: Some(child), said, listener: Some(listener) }
+    }
+
+    pub(crate) fn ask(&self, method: &str, target: &str, token: &str) -> Ask {
+        Ask::new(self.address, method, target).token(token)
+    }
+
+    /// What it said on stderr so far.
+    pub(crate) fn said(&self) -> String {
+        lock(&self.said).join("\n")
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn terminate(&self) {
+        let pid = self.child.as_ref().expect("it runs").id().to_string();
+        let killed = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(killed.expect("there is a `kill`").success());
+    }
+
+    /// Waits for its end; returns its exit code and all that it said.
+    pub(crate) async fn ended(mut self) -> (Option<i32>, String) {
+        let mut child = self.child.take().expect("it runs");
+        let ended = within(tokio::task::spawn_blocking(move || child.wait())).await;
+        let status = ended.expect("no panic").expect("the child can be waited for");
+        self.listener.take().expect("a thread").join().expect("no panic");
+        (status.code(), self.said())
+    }
+
+    /// Asks it to stop and waits for its end.
+    pub(crate) async fn stop(self) -> (Option<i32>, String) {
+        self.terminate();
+        self.ended().await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A test that failed half way leaves nothing running.
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn lock(said: &Mutex<Vec<String>>) -> std::sync::MutexGuard<'_, Vec<String>> {
+    said.lock().unwrap_or_else(PoisonError::into_inner)
+}

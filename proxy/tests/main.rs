@@ -1,0 +1,9 @@
+//! The proxy, seen from outside: over real HTTP, with a fake OpenAI behind it.
+//!
+//! One binary, because linking is what takes long; `samples` stands alone, because it writes the
+//! golden samples of the contract.
+
+mod common;
+
+mod outcomes;
+mod refusals;
