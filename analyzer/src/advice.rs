@@ -158,7 +158,7 @@ fn proxy(code: &str) -> Advice {
     let entry = known.entry();
     let say = match entry.acts {
         Acts::Us => "That was our proxy, not OpenAI. We are on it.".to_owned(),
-        _ => format!("Our proxy refused it: {}. Try: {}.", entry.message, entry.next_step),
+        _ => format!("Our proxy refused it, not OpenAI: {}.", entry.meaning),
     };
     Advice {
         what: format!("our proxy answered: {}.", entry.meaning),

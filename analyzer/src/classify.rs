@@ -49,6 +49,8 @@ pub struct Exchange {
     pub cf_ray: Option<String>,
     /// How long it took.
     pub duration_ms: Option<f64>,
+    /// Whether the proxy ran as a Lambda function; `None` where the record does not say.
+    pub on_lambda: Option<bool>,
     /// Folded text in which the words of a question are looked for: of a failure its error, of a
     /// success its body.
     pub searched: String,
@@ -74,6 +76,7 @@ pub fn classify(view: &RecordView<'_>, key: &str, listed_at: Timestamp) -> Excha
         upstream_request_id: view.upstream_request_id.clone(),
         cf_ray: view.cf_ray.clone(),
         duration_ms: view.duration_ms,
+        on_lambda: view.on_lambda,
         searched,
     }
 }

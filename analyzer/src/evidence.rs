@@ -115,6 +115,8 @@ pub struct Evidence {
     pub recent: (u64, u64),
     /// Successes after the last match.
     pub since_then: u64,
+    /// Whether a Lambda function wrote logs that were read; `None` where none of them says.
+    pub on_lambda: Option<bool>,
     /// Exchanges of the developer whom the question names, matching or not; of those read.
     pub last_of_filtered: Option<Timestamp>,
 }
@@ -203,6 +205,9 @@ impl Question {
             }
             if !self.window.contains(exchange.started_at) {
                 continue;
+            }
+            if let Some(on_lambda) = exchange.on_lambda {
+                evidence.on_lambda = Some(on_lambda || evidence.on_lambda == Some(true));
             }
             if self.filters.hold(&exchange) && evidence.last_of_filtered.is_none() {
                 evidence.last_of_filtered = Some(exchange.started_at);

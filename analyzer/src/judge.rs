@@ -45,6 +45,8 @@ pub struct Verdict {
     pub next_steps: Vec<String>,
     /// A sentence for the chat.
     pub say: Option<String>,
+    /// The matching failures are what this verdict is about; otherwise they are evidence against.
+    pub of_matches: bool,
 }
 
 /// Judges. `evidence` is `None` when there is no source of logs.
@@ -83,6 +85,7 @@ fn from_exchange(exchange: &Exchange) -> Verdict {
         other: None,
         next_steps: vec![step],
         say: Some(say),
+        of_matches: true,
     }
 }
 
@@ -123,6 +126,7 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
             .then(|| format!("{} of {total}: {}", total - most, shares(&ranking[1..]))),
         next_steps: vec![step],
         say: Some(say),
+        of_matches: true,
     }
 }
 
@@ -154,7 +158,7 @@ fn counted(
         all if all == read => ", all read carry OpenAI's request id".to_owned(),
         some => format!(", {some} of {read} read carry OpenAI's request id"),
     };
-    format!("{most} of {total} {what} are {origin}'s{unread}{ids}")
+    format!("{most} of {total} {what} came from {origin}{unread}{ids}")
 }
 
 fn words_of(exchange: &Exchange) -> String {
@@ -187,12 +191,12 @@ fn shares(ranking: &[(u64, Origin)]) -> String {
 /// The logs hold no such failure, which is evidence too.
 fn without_match(question: &Question, evidence: &Evidence) -> Verdict {
     let recognised = &question.recognised;
-    let mut verdict = from_text(recognised, Some(question));
+    let mut verdict = from_text(recognised, Some((question, evidence)));
     let what = describe(recognised);
     if evidence.total() > 0 {
         let shares: Vec<_> = evidence.counts.iter().map(|(o, n)| format!("{o} {n}")).collect();
         verdict.other = Some(format!(
-            "{} logged here ({}), but each with an id, which this text would show",
+            "{} logged here ({}), but each with an id, which this text would have shown",
             evidence.total(),
             shares.join(", ")
         ));
@@ -228,8 +232,8 @@ fn describe(recognised: &Recognised) -> String {
 }
 
 /// What the text makes likely by itself. `asked` is given when logs were searched in vain.
-fn from_text(recognised: &Recognised, asked: Option<&Question>) -> Verdict {
-    let filtered = asked.and_then(|question| question.filters.developer.as_deref());
+fn from_text(recognised: &Recognised, asked: Option<(&Question, &Evidence)>) -> Verdict {
+    let filtered = asked.and_then(|(question, _)| question.filters.developer.as_deref());
     if let Some(code) = recognised.ours {
         return from_our_words(code, asked.is_some());
     }
@@ -247,6 +251,11 @@ fn from_text(recognised: &Recognised, asked: Option<&Question>) -> Verdict {
         ];
         return verdict;
     };
+    if let (Alone::IdDecides(_), Some(evidence)) = (symptom.alone, asked.map(|(_, e)| e))
+        && recognised.would_show_id
+    {
+        return passed_by(recognised, evidence);
+    }
     let likely = match symptom.alone {
         Alone::Open => None,
         Alone::Likely(origin) => Some(origin),
@@ -269,6 +278,30 @@ fn from_text(recognised: &Recognised, asked: Option<&Question>) -> Verdict {
         let status = recognised.wanted.statuses.first().copied();
         verdict.acts = Some(about(origin, code, status).acts);
     }
+    verdict
+}
+
+/// The text shows a status and no id, so the answer did not pass this proxy, which gives every
+/// answer one. Who stands before the proxy is known only if it runs as a Lambda function.
+fn passed_by(recognised: &Recognised, evidence: &Evidence) -> Verdict {
+    const WHY: &str = "this answer did not pass the proxy, which gives every answer an id";
+    let throttled = recognised.wanted.statuses == [429];
+    let mut verdict = match (evidence.on_lambda, throttled) {
+        (Some(false), _) => Verdict::unknown(&format!("{WHY}.")),
+        (_, true) => Verdict::likely(
+            Origin::Aws,
+            "Lambda refused it, presumably with all slots busy; the proxy never saw it.",
+        ),
+        (_, false) => Verdict::likely(Origin::Aws, &format!("{WHY}; Lambda in front of it did.")),
+    };
+    if evidence.on_lambda == Some(false) {
+        verdict.proof.push("the proxy that wrote these logs does not run on Lambda".to_owned());
+        verdict
+            .next_steps
+            .push("`base_url` in config.toml, and HTTPS_PROXY: who else can answer?".to_owned());
+    }
+    let checks = recognised.symptom.map_or(&[][..], |symptom| symptom.checks);
+    verdict.next_steps.extend(checks.iter().map(|&check| check.to_owned()));
     verdict
 }
 
@@ -313,6 +346,7 @@ impl Verdict {
             other: None,
             next_steps: Vec::new(),
             say: None,
+            of_matches: false,
         }
     }
 

@@ -18,6 +18,7 @@ use schemas::record::{Client, Upstream};
 use tokio::time::Instant;
 
 use crate::admit::Presented;
+use crate::answer;
 use crate::client;
 use crate::log::Log;
 use crate::outcome::{Answered, CLIENT_LEFT, End};
@@ -64,6 +65,26 @@ pub struct Facts {
     pub end: End,
     /// Arrival to the end.
     pub duration: Duration,
+}
+
+impl Facts {
+    fn refused(
+        &mut self,
+        code: ErrorCode,
+        status: u16,
+        detail: Option<&'static str>,
+        body: &[u8],
+        elapsed: Duration,
+    ) {
+        self.answered = Answered::Proxy { code, detail };
+        self.status = status;
+        self.ttfb = Some(elapsed);
+        self.content_type = Some("application/json".to_owned());
+        if self.method != "HEAD" {
+            self.response.push(body);
+        }
+        self.end = End::Clean;
+    }
 }
 
 /// One exchange; its `Drop` is its end.
@@ -132,13 +153,7 @@ impl Exchange {
         body: &[u8],
     ) {
         let elapsed = self.elapsed();
-        let facts = self.facts();
-        facts.answered = Answered::Proxy { code, detail };
-        facts.status = status;
-        facts.ttfb = Some(elapsed);
-        facts.content_type = Some("application/json".to_owned());
-        facts.response.push(body);
-        facts.end = End::Clean;
+        self.facts().refused(code, status, detail, body, elapsed);
     }
 
     /// Notes the response headers that arrived from OpenAI.
@@ -183,10 +198,13 @@ impl Drop for Exchange {
         facts.duration = self.begun.elapsed();
         if std::thread::panicking() && matches!(facts.answered, Answered::Nobody) {
             // The answer that `handle` gives for a panic; the record must agree with it.
-            let entry = ErrorCode::Internal.entry();
-            facts.answered = Answered::Proxy { code: ErrorCode::Internal, detail: None };
-            facts.status = entry.status;
-            facts.end = End::Clean;
+            let code = ErrorCode::Internal;
+            let status = code.entry().status;
+            let (_, body) = answer::refuse(code, status, None, facts.id);
+            let elapsed = facts.duration;
+            facts.refused(code, status, None, &body, elapsed);
+        } else if facts.end == End::ClientLeft && (self.log.is_cut() || std::thread::panicking()) {
+            facts.end = End::ProxyDied;
         }
         self.log.submit(facts);
     }

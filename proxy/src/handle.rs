@@ -18,8 +18,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, header};
-use http_body_util::{BodyExt as _, Full};
+use http::{Request, Response};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use schemas::catalogue::ErrorCode;
 use schemas::key::ExchangeId;
@@ -36,10 +36,6 @@ use crate::settings::Settings;
 use crate::token::{TokenHash, TokenStore};
 use crate::upload::{Upload, UploadError};
 use crate::upstream::{self, Failure, Upstream};
-
-/// What of a refused request's body is still read: a connection that is closed on unread bytes is
-/// reset, and the client would lose our answer.
-const DRAIN: (u64, Duration) = (16 << 20, Duration::from_secs(2));
 
 /// Everything that the request path works with.
 pub struct Proxy {
@@ -89,13 +85,14 @@ impl Proxy {
     ) -> Response<Reply> {
         let (head, body) = request.into_parts();
         let mut exchange = Exchange::begin(&self.log, id, started_at, &head, ip);
-        let (upload, watch) = Upload::new(body, &self.settings.limits);
+        let (upload, watch) = Upload::new(body, &head.headers, &self.settings.limits);
         exchange.facts().upload = watch.clone();
 
         let target = match self.admit(&head, &mut exchange).await {
             Ok(target) => target,
             Err(code) => {
-                drain(&head.headers, upload).await;
+                drop(upload);
+                watch.over().await;
                 return refuse(exchange, &Refusal::from(code), id);
             }
         };
@@ -105,6 +102,7 @@ impl Proxy {
             Err(failure) => {
                 // An upload that broke off is the cause, whatever the connection to OpenAI says.
                 let failure = watch.failure().map_or(failure, Failure::Upload);
+                watch.over().await;
                 match failure {
                     Failure::Network { detail, status } => {
                         let detail = Some(detail);
@@ -182,26 +180,6 @@ fn refuse(exchange: Exchange, refusal: &Refusal, id: ExchangeId) -> Response<Rep
     let (answer, body) = respond(refusal, id);
     exchange.refused(refusal.code, refusal.status, refusal.detail, &body);
     answer
-}
-
-/// Reads and drops the body of a refused request, within bounds; not one that waits for our word
-/// (`Expect: 100-continue`) before it is sent.
-async fn drain(headers: &HeaderMap, mut upload: Upload) {
-    if headers.contains_key(header::EXPECT) {
-        return;
-    }
-    let (limit, time) = DRAIN;
-    let read = async {
-        let mut bytes = 0;
-        while let Some(Ok(frame)) = upload.frame().await {
-            bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
-            if bytes > limit {
-                break;
-            }
-        }
-    };
-    // A client that sends too much or too slowly has to take the reset.
-    let _ = tokio::time::timeout(time, read).await;
 }
 
 /// Says on stderr, as one line of JSON, why a token could not be looked up.

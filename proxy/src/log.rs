@@ -4,7 +4,7 @@
 //! as many at a time as there are cores; a shutdown waits for all of them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -27,6 +27,7 @@ pub struct Log {
     tasks: TaskTracker,
     encoders: Arc<Semaphore>,
     lost: AtomicU64,
+    cut: AtomicBool,
 }
 
 impl Log {
@@ -41,6 +42,7 @@ impl Log {
             tasks: TaskTracker::new(),
             encoders: Arc::new(Semaphore::new(cores)),
             lost: AtomicU64::new(0),
+            cut: AtomicBool::new(false),
         })
     }
 
@@ -48,6 +50,17 @@ impl Log {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.settings.limits
+    }
+
+    /// Notes that from here on the proxy itself cuts off what is still in flight.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether an exchange that now ends half way was cut off by the proxy.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
     }
 
     /// Takes a finished exchange. Returns at once.

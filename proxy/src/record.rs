@@ -31,23 +31,29 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
         said.error = Some(BodyError::from_error_body(&stored));
     }
     let path = facts.target.split('?').next().unwrap_or_default();
-    let streams = shape == Shape::Events || asked.stream == Some(true);
+    let response_truncated = (stored.len() as u64) < response_bytes;
+    // What streams has to say that it is complete; what does not has to be a whole object.
+    let whole = || serde_json::from_slice::<serde::de::IgnoredAny>(&stored).is_ok();
+    let owes = || match shape {
+        Shape::Events | Shape::Empty => true,
+        Shape::Json => asked.stream == Some(true) || !response_truncated && !whole(),
+        Shape::Html | Shape::Text => asked.stream == Some(true),
+    };
     let outcome = outcome::classify(&Seen {
         answered: facts.answered,
         end: facts.end,
         shape,
         terminal: said.terminal.as_ref(),
         body_error: said.error.as_ref(),
-        owes_terminal: streams
-            && facts.method == "POST"
+        owes_terminal: facts.method == "POST"
             && facts.status < 300
-            && OWE_TERMINAL.contains(&path.trim_end_matches('/')),
+            && OWE_TERMINAL.contains(&path.trim_end_matches('/'))
+            && owes(),
     });
 
     let token = facts.presented;
     let secrets = token.as_ref().map(|presented| presented.token.clone());
     let mut redactor = Redactor::new(secrets.into_iter().chain([settings.openai_key.key.clone()]));
-    let response_truncated = (stored.len() as u64) < response_bytes;
     let was_cut = response_truncated || outcome.ending != Ending::Complete;
     let keep = match settings.log_body {
         LogBody::Full => true,
@@ -70,8 +76,8 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
         session_id: redactor.option(facts.client.session_id),
         turn_id: redactor.option(facts.client.turn_id),
     };
-    let path = redactor.text(limited(path));
-    let received_path = redactor.text(facts.received_path);
+    let path = limited(&redactor.text(path.to_owned()));
+    let received_path = limited(&redactor.text(facts.received_path));
     LogRecord {
         schema_version: SCHEMA_VERSION,
         exchange_id: facts.id.to_string(),
@@ -85,7 +91,7 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
         upstream: facts.upstream,
         method: facts.method,
         path,
-        received_path: limited(&received_path),
+        received_path,
         token_id: token.as_ref().map(|presented| presented.hash.token_id()),
         developer: token.and_then(|presented| presented.developer),
         client,

@@ -10,24 +10,24 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::handle::Proxy;
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(30);
-/// How long streams in flight may go on after a shutdown was asked for.
-const GRACE: Duration = Duration::from_secs(30);
 /// Pause after a failed `accept`: mostly too many open files, which passes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `stop` is done, then lets what is in flight finish and flushes the log. Returns how
-/// many records could not be written.
+/// Serves until `stop` is done, then lets what is in flight finish, cuts off what takes too long, and
+/// flushes the log. Returns how many records could not be written.
 pub async fn serve(
     listener: TcpListener,
     proxy: Arc<Proxy>,
     stop: impl Future<Output = ()>,
 ) -> u64 {
     let connections = GracefulShutdown::new();
+    let mut tasks = JoinSet::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).preserve_header_case(true);
     let mut stop = std::pin::pin!(stop);
@@ -50,10 +50,16 @@ pub async fn serve(
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = connections.watch(connection);
         // A broken connection is an ending like any other; its record tells.
-        tokio::spawn(async move { drop(connection.await) });
+        tasks.spawn(async move { drop(connection.await) });
+        while tasks.try_join_next().is_some() {}
     }
     drop(listener);
-    let _ = tokio::time::timeout(GRACE, connections.shutdown()).await;
+    let grace = proxy.settings.timeouts.grace;
+    if tokio::time::timeout(grace, connections.shutdown()).await.is_err() {
+        // Dropping a connection ends its exchange, which would take that for the client's leaving.
+        proxy.log.cut();
+    }
+    tasks.shutdown().await;
     proxy.log.flush().await
 }
 

@@ -46,12 +46,14 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// For its next byte: a little over Codex's own 300 s, so that Codex gives up first.
     pub idle: Duration,
+    /// For streams in flight after a shutdown was asked for.
+    pub grace: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        let [connect, first_byte, idle] = [5, 600, 330].map(Duration::from_secs);
-        Self { connect, first_byte, idle }
+        let [connect, first_byte, idle, grace] = [5, 600, 330, 30].map(Duration::from_secs);
+        Self { connect, first_byte, idle, grace }
     }
 }
 

@@ -2,19 +2,32 @@
 //!
 //! The copy (8 MiB at most) is read for `model` and `stream` when the exchange is over. It may be
 //! compressed, broken or cut: then those fields are unknown, and nothing else changes.
+//!
+//! What nobody wants of a body (its request was refused, or OpenAI was not there) is read all the
+//! same, within bounds: a connection that is closed on unread bytes is reset, and the client would
+//! lose our answer.
 
 use std::error::Error as _;
 use std::io::{self, Read as _};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::poll_fn;
+use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use serde::Deserialize;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 use crate::settings::Limits;
+
+/// How much of an unwanted body is read, and for how long. A client that sends more, or more
+/// slowly, has to take the reset.
+const DRAIN: (u64, Duration) = (16 << 20, Duration::from_secs(2));
 
 /// Why a request body broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,11 +50,13 @@ struct Passed {
     copy: Vec<u8>,
     copy_is_whole: bool,
     failure: Option<UploadError>,
+    /// Nothing more will be read.
+    is_over: bool,
 }
 
 /// A look at an upload from outside: how much passed, and what it asked for.
 #[derive(Clone, Debug, Default)]
-pub struct UploadWatch(Arc<Mutex<Passed>>);
+pub struct UploadWatch(Arc<(Mutex<Passed>, Notify)>);
 
 /// What a request body asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,8 +68,27 @@ pub struct Asked {
 }
 
 impl UploadWatch {
-    fn passed(&self) -> std::sync::MutexGuard<'_, Passed> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn passed(&self) -> MutexGuard<'_, Passed> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self) {
+        self.passed().is_over = true;
+        self.0.1.notify_waiters();
+    }
+
+    /// Waits until nothing more will be read of the body; not longer than an unwanted one is read.
+    pub async fn over(&self) {
+        let over = async {
+            loop {
+                let ended = self.0.1.notified();
+                if self.passed().is_over {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        let _ = tokio::time::timeout(DRAIN.1, over).await;
     }
 
     /// Returns how many bytes have passed.
@@ -84,22 +118,26 @@ impl UploadWatch {
     }
 }
 
-/// A request body, watched.
-pub struct Upload {
-    body: Incoming,
-    watch: UploadWatch,
-    limit: u64,
-    copy_limit: usize,
-}
+/// A request body, watched. When it is dropped before its end, the rest is read in the background.
+pub struct Upload(Option<Watched>);
 
 impl Upload {
-    /// Wraps a request body.
+    /// Wraps the body of a request with these headers.
     #[must_use]
-    pub fn new(body: Incoming, limits: &Limits) -> (Self, UploadWatch) {
+    pub fn new(body: Incoming, headers: &HeaderMap, limits: &Limits) -> (Self, UploadWatch) {
         let watch = UploadWatch::default();
-        watch.passed().copy_is_whole = body.is_end_stream();
-        let (limit, copy_limit) = (limits.request_bytes, limits.request_copy_bytes);
-        (Self { body, watch: watch.clone(), limit, copy_limit }, watch)
+        if body.is_end_stream() {
+            watch.passed().copy_is_whole = true;
+            watch.end();
+        }
+        let watched = Watched {
+            body,
+            watch: watch.clone(),
+            limit: limits.request_bytes,
+            copy_limit: limits.request_copy_bytes,
+            waits_for_us: headers.contains_key(header::EXPECT),
+        };
+        (Self(Some(watched)), watch)
     }
 }
 
@@ -111,40 +149,82 @@ impl Body for Upload {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        self.0.as_mut().map_or(Poll::Ready(None), |watched| watched.poll(cx))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|watched| watched.body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or_else(SizeHint::default, |watched| watched.body.size_hint())
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let Some(watched) = self.0.take() else { return };
+        // A client that waits for our word (`Expect: 100-continue`) has not sent anything yet.
+        let is_over = watched.waits_for_us || watched.watch.passed().is_over;
+        match Handle::try_current() {
+            Ok(runtime) if !is_over => drop(runtime.spawn(watched.drain())),
+            _ => watched.watch.end(),
+        }
+    }
+}
+
+struct Watched {
+    body: Incoming,
+    watch: UploadWatch,
+    limit: u64,
+    copy_limit: usize,
+    /// The client sends its body when it is first asked for, not before.
+    waits_for_us: bool,
+}
+
+impl Watched {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        self.waits_for_us = false;
         let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
-        let copy_limit = self.copy_limit;
         let mut passed = self.watch.passed();
         let result = match frame {
-            None => {
-                passed.copy_is_whole = passed.copy.len() as u64 == passed.bytes;
-                None
-            }
+            None => None,
             Some(Err(error)) => Some(Err(explain(&error))),
             Some(Ok(frame)) => {
                 let data = frame.data_ref().map_or(&[][..], |data| data);
                 passed.bytes += data.len() as u64;
-                if passed.copy.len() + data.len() <= copy_limit {
+                if passed.copy.len() + data.len() <= self.copy_limit {
                     passed.copy.extend_from_slice(data);
                 }
-                let over = passed.bytes > self.limit;
-                Some(if over { Err(UploadError::TooLarge) } else { Ok(frame) })
+                let is_over = passed.bytes > self.limit;
+                Some(if is_over { Err(UploadError::TooLarge) } else { Ok(frame) })
             }
         };
-        if let Some(Err(failure)) = &result {
-            passed.failure = Some(*failure);
-        } else if self.body.is_end_stream() {
-            passed.copy_is_whole = passed.copy.len() as u64 == passed.bytes;
-        }
+        let broke = result.as_ref().and_then(|result| result.as_ref().err().copied());
+        passed.failure = passed.failure.or(broke);
+        let broken = broke.is_some_and(|error| error != UploadError::TooLarge);
+        let ended = result.is_none() || self.body.is_end_stream();
+        passed.copy_is_whole = ended && !broken && passed.copy.len() as u64 == passed.bytes;
         drop(passed);
+        if ended || broken {
+            self.watch.end();
+        }
         Poll::Ready(result)
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    /// Reads and drops the rest, within bounds.
+    async fn drain(mut self) {
+        let (bytes, time) = DRAIN;
+        let most = self.watch.bytes() + bytes;
+        let read = async {
+            while let Some(Ok(_) | Err(UploadError::TooLarge)) = poll_fn(|cx| self.poll(cx)).await {
+                if self.watch.bytes() > most {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(time, read).await;
+        self.watch.end();
     }
 }
 

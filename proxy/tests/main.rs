@@ -7,3 +7,4 @@ mod common;
 
 mod outcomes;
 mod refusals;
+mod fidelity;

@@ -255,11 +255,15 @@ async fn a_client_that_leaves_before_the_headers_is_recorded_as_having_left() {
 
 #[tokio::test]
 async fn a_client_that_leaves_in_the_middle_of_its_upload_is_recorded_as_having_left() {
-    let proxy = Setup::new().start().await;
+    let openai = RawUpstream::start().await;
+    let proxy = Setup::new().upstream(openai.url()).start().await;
     let mut wire = Wire::connect(proxy.address).await;
     let whole = by_hand(&proxy, "good", "0");
     wire.send(&whole[..whole.len() - 10]).await;
+    let mut forwarded = openai.accept().await;
+    forwarded.read_until("gpt-5.5").await;
     drop(wire);
+    forwarded.read_to_end().await;
     let logs = proxy.finish().await;
     assert_eq!(logs.only().outcome(), "proxy client client_closed - client_closed");
 }

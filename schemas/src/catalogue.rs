@@ -78,7 +78,7 @@ pub const CATALOGUE: [Entry; 9] = [
         origin: Origin::Proxy,
         acts: Acts::Developer,
         meaning: "the token is unknown to the proxy, or was disabled",
-        next_step: "check it with `codex-proxy token check`; after a rotation restart the Codex daemon: `codex app-server daemon restart`",
+        next_step: "check it: codex-proxy token check; after a rotation: codex app-server daemon restart",
     },
     Entry {
         code: ErrorCode::TokenLookupFailed,

@@ -61,6 +61,8 @@ pub struct RecordView<'a> {
     pub cf_ray: Option<String>,
     /// `duration_ms`.
     pub duration_ms: Option<f64>,
+    /// Whether `proxy.function` names a Lambda function; `None` where `proxy` is missing.
+    pub on_lambda: Option<bool>,
     /// `response_encoding`.
     pub response_encoding: Option<Encoding>,
     /// `response_body`, not yet decoded: a JSON string, or in old records the object itself.
@@ -182,6 +184,10 @@ impl<'de> Visitor<'de> for RecordVisitor {
                     let client: Value = map.next_value()?;
                     view.session_id = word(&client["session_id"]);
                     view.turn_id = word(&client["turn_id"]);
+                }
+                "proxy" => {
+                    let proxy: Value = map.next_value()?;
+                    view.on_lambda = proxy.is_object().then(|| proxy["function"].is_string());
                 }
                 "upstream" => {
                     let upstream: Value = map.next_value()?;

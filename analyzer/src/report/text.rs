@@ -25,16 +25,17 @@ pub fn render(answer: &Answer) -> String {
     }];
     let mut line = |label: &str, text: &str| {
         if !text.is_empty() {
-            lines.push(cut(&format!("{label:8}{text}")));
+            lines.push(printable(&format!("{label:8}{text}")));
         }
     };
     line("acts", verdict.acts.map_or("", acts));
     line("text", &author(answer));
     for (index, proof) in verdict.proof.iter().take(2).enumerate() {
-        line(if index == 0 { "proof" } else { "" }, proof);
+        // Words out of a log can be long; what to do is never cut.
+        line(if index == 0 { "proof" } else { "" }, &cut(proof));
     }
     line("other", verdict.other.as_deref().unwrap_or_default());
-    if let Some(evidence) = &answer.evidence {
+    if let Some(evidence) = answer.evidence.as_ref().filter(|_| verdict.of_matches) {
         line("hurt", &hurt(evidence));
         line("now", &now(answer, evidence));
     }
@@ -86,10 +87,26 @@ fn author(answer: &Answer) -> String {
         return format!("ours, word for word: {}", code.entry().name);
     }
     match (answer.symptom(), answer.recognised.author) {
+        (Some(_), _) if said_by_server(answer) > 0 => {
+            format!(
+                "{}, and {} answers here say it themselves",
+                "Codex CLI's wording",
+                said_by_server(answer)
+            )
+        }
         (Some(symptom), _) if answer.verdict.why != symptom.explains => symptom.explains.to_owned(),
-        (_, Some(author)) => format!("{author}'s words"),
+        (_, Some(author)) => format!("written by {author}"),
         (_, None) => String::new(),
     }
+}
+
+/// Counts the matches in which a server said what is otherwise the client's wording.
+fn said_by_server(answer: &Answer) -> usize {
+    let words = &answer.recognised.wanted.words;
+    let is_clients = answer.recognised.author == Some(Origin::Client);
+    let matches = answer.evidence.iter().flat_map(|evidence| &evidence.matches);
+    let says = |text: &str| is_clients && !words.is_empty() && text.contains(words);
+    matches.filter(|exchange| says(&exchange.searched)).count()
 }
 
 fn hurt(evidence: &Evidence) -> String {

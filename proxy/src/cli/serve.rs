@@ -77,6 +77,7 @@ fn settings(arguments: &ServeArguments) -> Result<Settings, Failure> {
         connect: Duration::from_secs(arguments.connect_timeout),
         first_byte: Duration::from_secs(arguments.first_byte_timeout),
         idle: Duration::from_secs(arguments.idle_timeout),
+        ..Timeouts::default()
     };
     let identity = ProxyIdentity {
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -26,30 +26,34 @@ impl FolderSink {
     }
 
     /// Writes beside the place and renames into it, so that a reader sees a whole file or none.
-    fn write(&self, object: &LogObject) -> io::Result<()> {
-        let path = self.root.join(&object.key);
+    fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
         let temporary = folder.join(format!(".{}.new", name.to_string_lossy()));
-        match fs::write(&temporary, &object.bytes) {
+        match fs::write(&temporary, bytes) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 fs::create_dir_all(folder)?;
-                fs::write(&temporary, &object.bytes)?;
+                fs::write(&temporary, bytes)?;
             }
             written => written?,
         }
-        fs::rename(&temporary, &path)
+        fs::rename(&temporary, path)
     }
 }
 
 impl LogSink for FolderSink {
     fn put<'a>(&'a self, object: &'a LogObject) -> BoxFuture<'a, Result<(), SinkError>> {
         Box::pin(async move {
-            self.write(object).map_err(|error| SinkError {
-                place: self.root.join(&object.key).display().to_string(),
-                reason: error.to_string(),
-            })
+            let path = self.root.join(&object.key);
+            let place = path.display().to_string();
+            let bytes = object.bytes.clone();
+            // A slow disk may hold up the log, and nothing else.
+            let write = move || Self::write(&path, &bytes);
+            let written = tokio::task::spawn_blocking(write).await;
+            written
+                .unwrap_or_else(|error| Err(io::Error::other(error)))
+                .map_err(|error| SinkError { place, reason: error.to_string() })
         })
     }
 

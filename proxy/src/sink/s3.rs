@@ -1,5 +1,8 @@
 //! Records in an S3 bucket.
 
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata as _};
 use aws_sdk_s3::primitives::ByteStream;
@@ -8,6 +11,10 @@ use futures::future::BoxFuture;
 
 use super::{LogSink, SinkError};
 use crate::encode::LogObject;
+
+/// How long S3 may take to answer one try; the SDK itself would wait for ever, and so would a
+/// shutdown.
+const ANSWER_TIME: Duration = Duration::from_secs(30);
 
 /// Writes records below a prefix of a bucket. Credentials, region and endpoint come from where the
 /// AWS CLI takes them.
@@ -22,16 +29,21 @@ impl S3Sink {
     pub async fn open(bucket: &str, prefix: &str) -> Self {
         let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
         let http = aws_smithy_http_client::Builder::new().tls_provider(ring).build_https();
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ANSWER_TIME).build();
         let config = aws_config::defaults(aws_config::BehaviorVersion::latest());
-        let config = config.http_client(http).load().await;
+        let config = config.http_client(http).timeout_config(timeouts).load().await;
         // A server with an endpoint of its own rarely answers to `bucket.host`.
         let own_endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
             .iter()
             .any(|name| std::env::var_os(name).is_some());
         let s3 = aws_sdk_s3::config::Builder::from(&config);
-        let client = Client::from_conf(
-            s3.force_path_style(own_endpoint || config.endpoint_url().is_some()).build(),
-        );
+        let path_style = own_endpoint || config.endpoint_url().is_some();
+        Self::new(Client::from_conf(s3.force_path_style(path_style).build()), bucket, prefix)
+    }
+
+    /// Writes with this client.
+    #[must_use]
+    pub fn new(client: Client, bucket: &str, prefix: &str) -> Self {
         let prefix = prefix.trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         Self { client, bucket: bucket.to_owned(), prefix }

@@ -28,7 +28,7 @@ pub(super) const CODEX: &[Symptom] = &[
         author: Origin::Client,
         proves: Condition::Status(&[500]),
         alone: Alone::Open,
-        explains: "Codex CLI prints this for any HTTP 500, from whatever server; nobody sent these words",
+        explains: "Codex CLI prints this for any HTTP 500, from whatever server; no server sent these words",
         checks: TURNED_AWAY,
     },
     Symptom {
@@ -127,7 +127,7 @@ pub(super) const CODEX: &[Symptom] = &[
         author: Origin::Client,
         proves: Condition::NoTerminalEvent,
         alone: Alone::Open,
-        explains: "Codex CLI saw the stream end without a terminal event: an `error` event (which it ignores), a cut, or Lambda's limit",
+        explains: "Codex CLI missed the end of the stream: after an `error` event (which it ignores), a cut, or a time limit",
         checks: CUT,
     },
     Symptom {

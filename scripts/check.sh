@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Everything that must hold, on a machine that has Rust, Python and Node: format, lints, documentation,
+# all tests (with the real Codex CLI from npm), generated files. CI runs exactly this.
+#
+#   ./scripts/check.sh          what CI runs
+#   ./scripts/check.sh --all    also what is long and rare (nothing yet)
+#
+# What it installs goes into a cache folder: $XDG_CACHE_HOME/codex-proxy, else ~/.cache/codex-proxy.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+NEXTEST_VERSION=0.9.143
+CODEX_VERSION=0.169.0
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/codex-proxy"
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
+export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}"
+mkdir -p "$cache"
+
+step() { printf '\n== %s\n' "$*"; }
+need() { command -v "$1" >/dev/null || { echo "check.sh needs $1 on PATH: $2" >&2; exit 3; }; }
+need cargo "install Rust with rustup, stable"
+
+step "tools"
+for component in rustfmt clippy; do
+  cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1 || rustup component add "$component"
+done
+if ! cargo nextest --version >/dev/null 2>&1; then
+  cargo install --quiet --locked --version "$NEXTEST_VERSION" --root "$cache/tools" cargo-nextest
+  export PATH="$cache/tools/bin:$PATH"
+fi
+cargo nextest --version | head -n1
+
+# The real client. Without npm, or without its registry, its tests say loudly that they are skipped.
+codex="$cache/codex-cli-$CODEX_VERSION/node_modules/.bin/codex"
+if [ ! -x "$codex" ] && command -v npm >/dev/null; then
+  npm install --silent --no-audit --no-fund --prefix "$cache/codex-cli-$CODEX_VERSION" \
+    "@openai/codex@$CODEX_VERSION" || true
+fi
+if [ -x "$codex" ] && "$codex" --version; then
+  export CODEX_PROXY_TEST_CODEX="$codex"
+else
+  echo "SKIPPED: @openai/codex@$CODEX_VERSION could not be installed from npm;" \
+    "the end-to-end tests with the real Codex CLI do not run" >&2
+fi
+
+step "format"
+cargo fmt --all --check
+
+step "lints"
+cargo clippy --quiet --locked --workspace --all-targets --all-features -- -D warnings
+
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --all-features --no-deps
+
+if command -v shellcheck >/dev/null; then
+  step "shell scripts"
+  shellcheck scripts/*.sh .ci/run
+fi
+
+step "tests"
+# Generated files are checked by tests too: a drift fails and names the command that mends it.
+cargo nextest run --locked --workspace --all-features --no-fail-fast
