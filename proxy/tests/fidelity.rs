@@ -6,6 +6,8 @@ use futures::stream::{self, StreamExt as _};
 use http::HeaderMap;
 use sha2::{Digest as _, Sha256};
 
+use crate::common::client::Ask;
+use crate::common::logs::Logged;
 use crate::common::wire::{RawUpstream, Wire};
 use crate::common::{KEY, RESPONSES, Setup};
 
@@ -59,7 +61,7 @@ async fn every_header_of_a_429_arrives() {
 /// Asks the fake itself, without the proxy.
 async fn asked_directly(url: &str) -> HeaderMap {
     let address = url.strip_prefix("http://").expect("plain").parse().expect("an address");
-    let ask = crate::common::client::Ask::new(address, "POST", RESPONSES);
+    let ask = Ask::new(address, "POST", RESPONSES);
     ask.json(&crate::common::turn(true)).fault("http-429").send().await.headers
 }
 
@@ -252,7 +254,7 @@ async fn an_abrupt_cut_reaches_the_client_as_one() {
 async fn a_long_body_of_known_length_passes_whole_and_is_complete() {
     let openai = RawUpstream::start().await;
     let proxy = Setup::new().upstream(openai.url()).start().await;
-    let body = random_body(7, 20 << 20);
+    let body = random_body(7, 6 << 20);
     let answer = async {
         let mut forwarded = openai.accept().await;
         forwarded.read_until("\r\n\r\n").await;
@@ -315,7 +317,7 @@ async fn head_and_get_pass_on_one_connection() {
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     drop(wire);
     let logs = proxy.finish().await;
-    let outcomes: Vec<_> = logs.0.iter().map(|logged| logged.outcome()).collect();
+    let outcomes: Vec<_> = logs.0.iter().map(Logged::outcome).collect();
     assert_eq!(outcomes, ["openai - complete", "openai - complete"]);
     assert_eq!(logs.0[0].record.response_bytes, 0);
 }

@@ -8,3 +8,7 @@ mod common;
 mod outcomes;
 mod refusals;
 mod fidelity;
+mod record;
+mod sinks;
+mod shutdown;
+mod commands;

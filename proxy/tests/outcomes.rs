@@ -100,7 +100,7 @@ async fn what_openai_answers_is_passed_on_and_named_in_the_record() {
 
 #[tokio::test]
 async fn a_stream_that_falls_silent_is_broken_off_and_named_in_the_record() {
-    let proxy = Setup::new().timeouts(|t| t.idle = Duration::from_millis(400)).start().await;
+    let proxy = Setup::new().timeouts(|t| t.idle = Duration::from_millis(800)).start().await;
     prove(proxy, SILENT).await;
 }
 

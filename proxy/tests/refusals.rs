@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use futures::future::BoxFuture;
+use proxy::token::{LookUpFailed, Owner, TokenHash, TokenStore};
 use schemas::catalogue::ErrorCode;
 use schemas::origin::{AnsweredBy, Ending, Origin};
 
@@ -26,7 +28,7 @@ const CASES: &[Case] = &[
         p.ask("POST", RESPONSES).token(&p.token[..p.token.len() - 1])
     }),
     ("stored hash", ErrorCode::InvalidToken, |p| {
-        let hash = proxy::token::TokenHash::of(&p.token).to_string();
+        let hash = TokenHash::of(&p.token).to_string();
         p.ask("POST", RESPONSES).token(&hash)
     }),
     ("upgrade", ErrorCode::UpgradeRequired, |p| {
@@ -109,6 +111,32 @@ async fn a_broken_token_store_is_our_fault_and_soon_worth_another_try() {
     assert_eq!(logs.only().record.model.as_deref(), Some("gpt-5.5"), "also of what is refused");
 }
 
+/// A store with a fault that nobody thought of.
+struct PanickingStore;
+
+impl TokenStore for PanickingStore {
+    fn look_up(&self, _: TokenHash) -> BoxFuture<'_, Result<Option<Owner>, LookUpFailed>> {
+        panic!("a fault that nobody thought of");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_an_internal_error_and_the_server_lives_on() {
+    let proxy = Setup::new().tokens(PanickingStore).start().await;
+    for _ in 0..2 {
+        let answer = proxy.turn(RESPONSES, "good", true).send().await;
+        assert_eq!(answer.status, 503);
+        assert_eq!(answer.header("retry-after"), Some("2"));
+        assert_eq!(answer.json()["error"]["message"], "internal error");
+    }
+    let logs = proxy.finish().await;
+    assert_eq!(logs.0.len(), 2);
+    for logged in &logs.0 {
+        assert_eq!(logged.outcome(), "proxy proxy proxy_internal - complete");
+        check_key(logged);
+    }
+}
+
 #[tokio::test]
 async fn a_body_that_grows_over_the_limit_is_refused_while_it_is_sent() {
     let proxy = Setup::new().limits(|limits| limits.request_bytes = 1 << 20).start().await;
@@ -119,7 +147,7 @@ async fn a_body_that_grows_over_the_limit_is_refused_while_it_is_sent() {
          transfer-encoding: chunked\r\n\r\n"
     ))
     .await;
-    let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+    let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
     for _ in 0..64 {
         wire.send(&chunk).await;
     }

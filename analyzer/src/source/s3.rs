@@ -1,7 +1,7 @@
 //! Logs in an S3 bucket.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -29,9 +29,15 @@ impl S3Source {
         let own_endpoint =
             config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(own_endpoint).build();
+        Self::new(Client::from_conf(s3), bucket, prefix)
+    }
+
+    /// Reads a bucket through a client that is set up already.
+    #[must_use]
+    pub fn new(client: Client, bucket: &str, prefix: &str) -> Self {
         let prefix = prefix.trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Self { client: Client::from_conf(s3), bucket: bucket.to_owned(), prefix }
+        Self { client, bucket: bucket.to_owned(), prefix }
     }
 
     async fn list_pages(&self, prefix: &str, depth: Depth) -> Result<Listing, SourceError> {
@@ -76,8 +82,7 @@ impl S3Source {
         let place = format!("s3://{}/{key}", self.bucket);
         let status = error.raw_response().map(|response| response.status().as_u16());
         let Some(code) = error.code().or(status.map(|_| "")) else {
-            let why = DisplayErrorContext(error).to_string();
-            let why = why.split(" (").next().unwrap_or_default().to_owned();
+            let why = root_cause(error);
             return SourceError::Unreachable(format!("cannot reach `{place}`: {why}"));
         };
         let message = error.message().unwrap_or_default();
@@ -112,4 +117,15 @@ impl LogSource for S3Source {
     fn place(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.prefix)
     }
+}
+
+/// Returns the first line of the innermost error: the SDK wraps what happened five times.
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let text = cause.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.trim_end_matches(" Attempted:").trim_end_matches('.').to_owned()
 }

@@ -38,6 +38,8 @@ use crate::{
 pub use asked::{BYTES_HEADER, DELAY_HEADER, FAULT_HEADER, SEED_HEADER};
 pub use catalogue::FAULTS;
 pub use fault::Fault;
+#[cfg(feature = "corpus")]
+pub(crate) use random::SplitMix;
 pub use random::random_body;
 pub use tokens::{TOKENS, Tokens};
 

@@ -23,7 +23,7 @@ impl SplitMix {
     }
 
     /// Returns a number below `bound`, which must fit in 32 bits.
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.draw() >> 32).expect("32 bits fit") % bound
     }
 }

@@ -19,9 +19,13 @@ impl FolderSink {
     ///
     /// # Errors
     ///
-    /// When the folder cannot be made.
+    /// When the folder cannot be made or written to: better now than at the first record.
     pub fn open(root: &Path) -> io::Result<Self> {
-        fs::create_dir_all(root.join("logs"))?;
+        let logs = root.join("logs");
+        fs::create_dir_all(&logs)?;
+        let probe = logs.join(format!(".probe-{}", std::process::id()));
+        fs::write(&probe, b"")?;
+        fs::remove_file(&probe)?;
         Ok(Self { root: root.to_owned() })
     }
 

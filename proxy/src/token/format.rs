@@ -14,6 +14,9 @@ const RANDOM: usize = 30;
 /// Characters of the checksum: 62^6 holds any CRC-32.
 const CHECKSUM: usize = 6;
 
+/// Length of every token of ours.
+pub const TOKEN_LENGTH: usize = PREFIX.len() + RANDOM + CHECKSUM;
+
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// SHA-256 of a token: all that is stored of it.
@@ -114,7 +117,7 @@ mod tests {
     #[test]
     fn a_new_token_carries_its_checksum_and_a_typo_breaks_it() {
         let token = generate().expect("randomness");
-        assert_eq!(token.expose().len(), PREFIX.len() + RANDOM + CHECKSUM);
+        assert_eq!(token.expose().len(), TOKEN_LENGTH);
         assert_eq!(checksum_holds(token.expose()), Some(true));
         let typo = token.expose().replacen(&token.expose()[10..11], "_", 1);
         assert_eq!(checksum_holds(&typo), Some(false));

@@ -8,5 +8,5 @@ mod format;
 mod store;
 
 pub use file::{TokenFile, TokenFileError, TokenRow};
-pub use format::{PREFIX, TokenHash, checksum_holds, generate};
+pub use format::{PREFIX, TOKEN_LENGTH, TokenHash, checksum_holds, generate};
 pub use store::{LookUpFailed, Owner, TokenStore};

@@ -22,7 +22,7 @@ impl Wire {
     /// Reads until `end` has come; returns all that came, or what came before the connection ended.
     pub(crate) async fn read_until(&mut self, end: &str) -> String {
         let mut bytes = Vec::new();
-        let mut piece = [0; 16 << 10];
+        let mut piece = vec![0; 16 << 10];
         while !String::from_utf8_lossy(&bytes).contains(end) {
             match within(self.0.read(&mut piece)).await {
                 Ok(0) | Err(_) => break,

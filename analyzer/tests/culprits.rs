@@ -1,0 +1,126 @@
+//! One sentence, several culprits: the logs tell them apart.
+
+use benches::corpus::Object;
+use schemas::origin::{Ending, Origin};
+use schemas::record::{LogRecord, LoggedError};
+
+use crate::common::{Folder, object, server_error};
+
+const SENTENCE: &str =
+    "stream disconnected before completion: stream closed before response.completed";
+const WINDOW: [&str; 4] = ["--since", "2026-11-22T01:00:00Z", "--until", "2026-11-22T03:00:00Z"];
+
+/// Who ended a stream.
+#[derive(Clone, Copy)]
+enum Culprit {
+    ErrorEvent,
+    UpstreamCut,
+    Client,
+    Deadline,
+}
+
+const DELTA: &str = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"half an\"}\n\n";
+
+fn record(number: u32, culprit: Culprit) -> LogRecord {
+    let (origin, code, message, detail, ending, tail) = match culprit {
+        Culprit::ErrorEvent => (
+            Origin::Openai,
+            "server_error",
+            "The model is overloaded.",
+            Some("error"),
+            Ending::Complete,
+            "event: error\ndata: {\"type\":\"error\",\"code\":\"server_error\",\"message\":\"The model is overloaded.\"}\n\n",
+        ),
+        Culprit::UpstreamCut => (
+            Origin::Openai,
+            "upstream_cut",
+            "OpenAI's answer ended before it was complete",
+            Some("http_response_incomplete"),
+            Ending::UpstreamCut,
+            "",
+        ),
+        Culprit::Client => (
+            Origin::Client,
+            "client_closed",
+            "the client closed the connection before the answer was complete",
+            None,
+            Ending::ClientClosed,
+            "",
+        ),
+        Culprit::Deadline => (
+            Origin::Aws,
+            "deadline",
+            "Lambda's time limit ended the answer before it was complete",
+            None,
+            Ending::Deadline,
+            "",
+        ),
+    };
+    let error = LoggedError {
+        origin,
+        code: code.to_owned(),
+        kind: None,
+        message: message.to_owned(),
+        detail: detail.map(str::to_owned),
+    };
+    LogRecord {
+        status: 200,
+        error: Some(error),
+        ending,
+        response_body: format!("{DELTA}{tail}"),
+        ..server_error(number, &format!("2026-11-22T02:00:{number:02}.000Z"))
+    }
+}
+
+fn folder(culprits: &[Culprit]) -> Folder {
+    let objects: Vec<Object> =
+        (0..).zip(culprits).map(|(number, culprit)| object(&record(number, *culprit))).collect();
+    Folder::of(&objects)
+}
+
+fn ask(culprits: &[Culprit]) -> serde_json::Value {
+    let arguments = [&[SENTENCE], &WINDOW[..]].concat();
+    let answer = folder(culprits).ask(&arguments);
+    assert!(answer.code < 2, "{answer:?}");
+    answer.json()
+}
+
+#[test]
+fn each_culprit_alone_is_named_with_certainty() {
+    for (culprit, origin, code) in [
+        (Culprit::ErrorEvent, "openai", "server_error"),
+        (Culprit::UpstreamCut, "openai", "upstream_cut"),
+        (Culprit::Client, "client", "client_closed"),
+        (Culprit::Deadline, "aws", "deadline"),
+    ] {
+        let json = ask(&[culprit; 3]);
+        assert_eq!(json["author"], "client", "{code}: Codex wrote these words");
+        assert_eq!(json["verdict"]["origin"], origin, "{code}");
+        assert_eq!(json["verdict"]["confidence"], "certain", "{code}");
+        assert_eq!(json["matches"][0]["code"], code);
+        assert_eq!(json["counts"], serde_json::json!({origin: 3}), "{code}");
+    }
+}
+
+#[test]
+fn a_mixture_is_no_certainty_and_names_the_others() {
+    let json = ask(&[Culprit::Client, Culprit::Deadline, Culprit::Deadline, Culprit::Deadline]);
+    assert_eq!(json["verdict"]["origin"], "aws");
+    assert_eq!(json["verdict"]["confidence"], "likely");
+    assert!(json["verdict"]["other"].as_str().is_some_and(|other| other.contains("client 1")));
+    assert_eq!(json["counts"], serde_json::json!({"aws": 3, "client": 1}));
+}
+
+#[test]
+fn as_many_of_one_as_of_the_other_is_an_open_question() {
+    let culprits = [Culprit::Client, Culprit::UpstreamCut];
+    let json = ask(&culprits);
+    assert_eq!(json["verdict"]["origin"], "unknown");
+    // A session or an id leads to the one exchange.
+    let id = record(0, Culprit::Client).exchange_id;
+    let json = folder(&culprits)
+        .ask(&[&[&format!("{SENTENCE}, request id: {id}")[..]], &WINDOW[..]].concat());
+    let json = json.ends(0).json();
+    assert_eq!(json["verdict"]["origin"], "client");
+    assert_eq!(json["verdict"]["confidence"], "certain");
+}

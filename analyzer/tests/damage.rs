@@ -1,0 +1,224 @@
+//! Damaged, foreign and hostile objects: each is named and makes the answer partial, none costs
+//! memory without bound, and what is sound beside them is counted as ever.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use analyzer::list::list;
+use analyzer::needle::Prefilter;
+use analyzer::read::read;
+use analyzer::source::{Depth, FolderSource, Listing, LogSource, SourceError};
+use analyzer::window::Window;
+use benches::corpus::{Bodies, Corpus, Plan, Query};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::common::{Folder, object, server_error};
+
+const WINDOW: [&str; 4] = ["--since", "2026-11-22T01:00:00Z", "--until", "2026-11-22T03:00:00Z"];
+/// What a hostile object unpacks to; no record is over 112 MiB.
+const MIB_100: usize = 100 << 20;
+/// Enough for two of them at a time, far too little for all.
+const MEMORY: u64 = 600 << 20;
+
+fn moment(text: &str) -> Timestamp {
+    text.parse().expect("a moment")
+}
+
+/// One good log, and a place for bad ones.
+fn folder() -> Folder {
+    Folder::of(&[object(&server_error(1, "2026-11-22T02:00:00.000Z"))])
+}
+
+/// The answer is partial, names these objects, and counts the good log.
+#[track_caller]
+fn is_partial(folder: &Folder, names: &[&str]) {
+    let answer = folder.ask(&[&["temporary errors"], &WINDOW[..]].concat()).ends(4);
+    for name in names {
+        assert!(answer.stderr.contains(name), "{name}: {answer:?}");
+    }
+    assert!(answer.peak_bytes < MEMORY, "{} MiB at its peak", answer.peak_bytes >> 20);
+    let json = answer.json();
+    assert_eq!(json["scanned"]["failed"], names.len(), "{}", json["scanned"]);
+    assert_eq!(json["counts"], json!({"openai": 1}));
+    assert_ne!(json["verdict"]["confidence"], "certain");
+}
+
+#[test]
+fn every_defect_is_named_and_the_rest_is_counted() {
+    let plan = Plan {
+        seed: 5,
+        objects: 500,
+        since: moment("2026-11-22T00:00:00Z"),
+        hours: 3,
+        bodies: Bodies::Small,
+    };
+    let mut corpus = Corpus::new(&plan);
+    let defects = corpus.damage(6, plan.since);
+    let folder = Folder::of(&corpus.objects);
+    let until = plan.since + SignedDuration::from_hours(3);
+    let arguments = [
+        "temporary errors",
+        "--all",
+        "--since",
+        &plan.since.to_string(),
+        "--until",
+        &until.to_string(),
+    ];
+    let answer = folder.ask(&arguments).ends(4);
+    let json = answer.json();
+    let truth = corpus.truth(Query::TemporaryErrors, plan.since, until);
+    let counts = truth.counts.iter().map(|(origin, n)| (origin.to_string(), json!(n)));
+    assert_eq!(json["counts"], Value::Object(counts.collect()));
+    assert_eq!(json["quoted"], truth.quoted_told + truth.quoted_untold);
+    let failures = json["scanned"]["failures"].to_string();
+    for key in [&defects.truncated, &defects.garbage] {
+        assert!(failures.contains(key.as_str()), "{key} in {failures}");
+        assert!(answer.stderr.contains(key.as_str()), "{key} in {}", answer.stderr);
+    }
+    assert_eq!(json["scanned"]["failed"], 2);
+    assert_eq!(json["scanned"]["duplicates"], 1, "{}", defects.doubled);
+    assert_eq!(json["scanned"]["mismatched"], json!([defects.disagreeing]));
+    assert_eq!(json["scanned"]["unrecognised"], defects.foreign.len());
+}
+
+#[test]
+fn a_record_that_names_another_exchange_than_its_key_counts_once() {
+    let folder = folder();
+    let mut other = object(&server_error(2, "2026-11-22T02:01:00.000Z"));
+    other.key = other.key.replace("00000002", "00000003");
+    folder.put(&other.key, &other.bytes);
+    let json = folder.ask(&[&["temporary errors"], &WINDOW[..]].concat()).ends(0).json();
+    assert_eq!(json["counts"], json!({"openai": 2}));
+    assert_eq!(json["scanned"]["mismatched"], json!([other.key]));
+}
+
+#[test]
+fn truncated_objects_and_garbage_are_named() {
+    let folder = folder();
+    let json = br#"{"response_body":{"error":{"message":"temporary errors"}}}"#;
+    let packed = zstd::encode_all(&json[..], 3).expect("compressible");
+    for (name, bytes) in [
+        ("cut.json.zst", &packed[..packed.len() - 4]),
+        ("cut.json", &json[..json.len() - 1]),
+        ("magic-only.json.zst", &packed[..4]),
+        ("nothing.json.zst", b""),
+        ("garbage.json", b"\x00\xff\x00\xfe temporary errors"),
+        ("text.json", b"temporary errors"),
+        ("list.json", br#"["temporary errors"]"#),
+        ("gzip-magic.json.gz", b"\x1f\x8b\x08\x00"),
+    ] {
+        folder.put(&format!("logs/2026/11/22/02/{name}"), bytes);
+    }
+    let answer = folder.ask(&[&["temporary errors"], &WINDOW[..]].concat()).ends(4);
+    let json = answer.json();
+    assert_eq!(json["scanned"]["failed"], 8, "{}", json["scanned"]);
+    assert_eq!(json["counts"], json!({"openai": 1}));
+}
+
+#[test]
+fn bombs_are_refused_within_bounded_memory() {
+    let plain = vec![0; MIB_100];
+    let with_size = zstd::bulk::compress(&plain, 1).expect("compressible");
+    let without_size = zstd::encode_all(&plain[..], 1).expect("compressible");
+    let mut endless = zstd::stream::write::Encoder::new(Vec::new(), 1).expect("an encoder");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for _ in 0..3 {
+        endless.write_all(&plain).expect("compressible");
+    }
+    gzip.write_all(&plain).expect("compressible");
+    let endless = endless.finish().expect("compressible");
+    let gzip = gzip.finish().expect("compressible");
+    assert!(zstd::zstd_safe::get_frame_content_size(&with_size).expect("a frame").is_some());
+    assert!(zstd::zstd_safe::get_frame_content_size(&without_size).expect("a frame").is_none());
+
+    let folder = folder();
+    for (name, bytes) in [
+        ("with-size.json.zst", &with_size),
+        ("without-size.json.zst", &without_size),
+        ("endless.json.zst", &endless),
+        ("bomb.json.gz", &gzip),
+    ] {
+        assert!(bytes.len() < 1 << 20, "{name} is small");
+        folder.put(&format!("logs/2026/11/22/02/{name}"), bytes);
+    }
+    is_partial(&folder, &["with-size", "without-size", "endless", "bomb"]);
+}
+
+#[test]
+fn large_plain_files_are_read_within_bounded_memory() {
+    let folder = folder();
+    let garbage = vec![b'x'; MIB_100];
+    let names = ["a", "b", "c", "d", "e", "f"].map(|name| format!("large-{name}"));
+    // Sparse would be quicker, and compressible by the file system; this is neither.
+    folder.put(&format!("logs/2026/11/22/02/{}.json", names[0]), &garbage);
+    let first = folder.path().join(format!("logs/2026/11/22/02/{}.json", names[0]));
+    for name in &names[1..5] {
+        let link = folder.path().join(format!("logs/2026/11/22/02/{name}.json"));
+        std::fs::hard_link(&first, link).expect("a link");
+    }
+    is_partial(&folder, &names[..5].iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_large_log_that_is_one_is_read() {
+    let folder = folder();
+    let body = format!("{}temporary errors", "x".repeat(20 << 20));
+    let record = json!({"timestamp": "2026-11-22T02:00:00Z", "status": 503, "response_body": {"error": {"message": "temporary errors", "param": body}}});
+    folder.put("logs/2026/11/22/02/large.json", record.to_string().as_bytes());
+    let json = folder.ask(&[&["temporary errors"], &WINDOW[..]].concat()).ends(0).json();
+    assert_eq!(json["counts"], json!({"openai": 2}));
+}
+
+/// A folder whose listing is out of date: one object is gone by the time of its GET.
+struct Vanishing {
+    folder: FolderSource,
+    gone: String,
+}
+
+impl LogSource for Vanishing {
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        depth: Depth,
+    ) -> BoxFuture<'a, Result<Listing, SourceError>> {
+        self.folder.list(prefix, depth)
+    }
+
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Bytes, SourceError>> {
+        if key == self.gone {
+            let gone = SourceError::Missing(format!("cannot read `{key}`: gone"));
+            return Box::pin(std::future::ready(Err(gone)));
+        }
+        self.folder.get(key)
+    }
+
+    fn concurrency(&self) -> usize {
+        self.folder.concurrency()
+    }
+
+    fn place(&self) -> String {
+        self.folder.place()
+    }
+}
+
+#[tokio::test]
+async fn an_object_deleted_between_listing_and_reading_is_told_as_unread() {
+    let objects =
+        [1, 2, 3].map(|n| object(&server_error(n, &format!("2026-11-22T02:00:0{n}.000Z"))));
+    let folder = Folder::of(&objects);
+    let gone = objects[1].key.clone();
+    let source = FolderSource::open(folder.path()).expect("a folder");
+    let source = Arc::new(Vanishing { folder: source, gone: gone.clone() });
+    let window =
+        Window { since: moment("2026-11-22T01:00:00Z"), until: moment("2026-11-22T03:00:00Z") };
+    let logs = list(&*source, &window).await.expect("listable");
+    assert_eq!(logs.entries.len(), 3);
+    let reading = read(source, logs.entries, Prefilter::everything(), |_| ()).await;
+    assert_eq!(reading.exchanges.len(), 2);
+    assert_eq!(reading.read, 2);
+    let unread: Vec<_> = reading.unread.iter().map(|unread| (&unread.key, unread.denied)).collect();
+    assert_eq!(unread, [(&gone, false)]);
+}

@@ -1,0 +1,14 @@
+//! The analyzer, seen from outside: the built binary over folders and an S3 server of logs whose
+//! truth is known.
+//!
+//! One binary, because linking is what takes long.
+
+mod common;
+
+mod sources;
+mod corpus;
+mod culprits;
+mod origin;
+mod damage;
+mod samples;
+mod generated;

@@ -1,0 +1,230 @@
+//! `analyzer origin` as a user meets it when something is wrong: the exit code, one clear line on
+//! stderr, and JSON on stdout only where there is an answer.
+
+use std::time::Duration;
+
+use benches::corpus::Object;
+use benches::s3::{Failure, Operation};
+use serde_json::json;
+
+use crate::common::{Answer, Bucket, Folder, analyzer, object, run, run_within, server_error};
+
+const WINDOW: [&str; 4] = ["--since", "2026-11-22T01:00:00Z", "--until", "2026-11-22T03:00:00Z"];
+
+fn with_window<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    [arguments, &WINDOW[..]].concat()
+}
+
+fn server_errors(count: u32) -> Vec<Object> {
+    let at = |n: u32| format!("2026-11-22T02:{:02}:{:02}.000Z", n / 60 % 60, n % 60);
+    (0..count).map(|n| object(&server_error(n, &at(n)))).collect()
+}
+
+/// An error: nothing on stdout, one line and a hint on stderr.
+#[track_caller]
+fn fails(answer: Answer, code: i32, names: &str) {
+    let answer = answer.ends(code);
+    assert_eq!(answer.stdout, "", "{answer:?}");
+    assert!(answer.stderr.starts_with("error: "), "{answer:?}");
+    assert!(answer.stderr.contains(names), "{answer:?}");
+    assert!(answer.stderr.contains("\nhint: "), "{answer:?}");
+}
+
+#[test]
+fn without_a_source_the_text_alone_is_judged() {
+    for (text, code, origin) in [
+        ("invalid or disabled token", 0, "proxy"),
+        ("Missing environment variable: `OPENAI_API_KEY`.", 0, "client"),
+        ("temporary errors", 1, "unknown"),
+        ("stream closed before response.completed", 1, "unknown"),
+        ("nobody prints this", 1, "unknown"),
+        ("\u{0}\u{1b}[31m\u{fffd}", 1, "unknown"),
+    ] {
+        let text = text.replace('\u{0}', "");
+        let answer = run(analyzer(&["origin", "--json", &text]), "").ends(code);
+        let json = answer.json();
+        assert_eq!(json["verdict"]["origin"], origin, "{text}");
+        assert_ne!(json["verdict"]["confidence"], "certain", "{text}");
+        assert_eq!(json["scanned"]["listed"], 0);
+    }
+}
+
+#[test]
+fn a_dash_reads_stdin() {
+    let ask = |input| run(analyzer(&["origin", "--json", "-"]), input);
+    let json =
+        ask("■ unexpected status 401 Unauthorized: invalid or\n  disabled token\n").ends(0).json();
+    assert_eq!(json["verdict"]["origin"], "proxy");
+    fails(ask(""), 2, "empty");
+    fails(ask(" \n\t"), 2, "empty");
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2() {
+    let folder = Folder::new();
+    let ask = |arguments: &[&str]| folder.ask(arguments);
+    fails(ask(&[""]), 2, "empty");
+    fails(ask(&["x", "--since", "yesterday"]), 2, "--since: `yesterday`");
+    fails(ask(&["x", "--until", "25:00"]), 2, "--until: `25:00`");
+    fails(ask(&["x", "--since", "2026-11-22", "--until", "2026-11-21"]), 2, "--until");
+    for arguments in [&["x", "--max", "many"][..], &["x", "--no-such-flag"], &[]] {
+        assert!(ask(arguments).ends(2).stdout.is_empty());
+    }
+}
+
+#[test]
+fn an_empty_folder_is_no_answer_and_a_missing_one_an_error() {
+    let folder = Folder::new();
+    for arguments in [&["temporary errors"][..], &["temporary errors", "--all", "--max", "50"]] {
+        let answer = folder.ask(arguments).ends(1);
+        assert_eq!(answer.json()["verdict"]["origin"], "unknown");
+        assert_eq!(answer.stderr, "");
+    }
+    let missing = |place: &str| {
+        let command = analyzer(&["origin", "--json", "temporary errors", "--source", place]);
+        fails(run(command, ""), 3, place);
+    };
+    missing(folder.path().join("none").to_str().expect("text"));
+    folder.put("file", b"");
+    missing(folder.path().join("file").to_str().expect("text"));
+    missing("s3:///prefix");
+}
+
+#[test]
+fn the_source_can_stand_in_the_environment() {
+    let folder = Folder::of(&server_errors(1));
+    let mut command = analyzer(&with_window(&["origin", "--json", "temporary errors"]));
+    command.env("ANALYZER_SOURCE", folder.path());
+    assert_eq!(run(command, "").ends(0).json()["counts"], json!({"openai": 1}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_that_cannot_be_used_ends_with_3() {
+    let bucket = Bucket::of(&server_errors(1)).await;
+    let asked = with_window(&["temporary errors"]);
+    bucket.ask(&asked).ends(0);
+
+    let mut command = bucket.command(&asked);
+    command.env("AWS_SECRET_ACCESS_KEY", "not-the-secret");
+    fails(run(command, ""), 3, "SignatureDoesNotMatch");
+
+    let mut command = bucket.command(&[]);
+    command.arg("temporary errors").args(["--source", "s3://no-such-bucket"]);
+    let answer = run(command, "");
+    // The last of two flags counts, or both are one too many.
+    if answer.code != 2 {
+        fails(answer, 3, "NoSuchBucket");
+    }
+
+    let mut command = bucket.command(&asked);
+    command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    fails(run(command, ""), 3, "cannot reach");
+
+    let mut command = bucket.command(&asked);
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    fails(run(command, ""), 3, "cannot reach");
+
+    bucket.0.fail_next(Operation::List, Failure::AccessDenied, 1);
+    fails(bucket.ask(&asked), 3, "AccessDenied");
+
+    bucket.0.fail_next(Operation::List, Failure::SlowDown, 100);
+    fails(bucket.ask(&asked), 3, "SlowDown");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_may_list_but_not_read_still_gets_the_verdict_of_the_keys() {
+    let bucket = Bucket::of(&server_errors(40)).await;
+    bucket.0.fail_next(Operation::Get, Failure::AccessDenied, 10_000);
+    let answer = bucket.ask(&with_window(&["temporary errors"])).ends(4);
+    assert!(answer.stderr.contains("s3:GetObject"), "{answer:?}");
+    let json = answer.json();
+    assert_eq!(json["counts"], json!({"openai": 40}));
+    assert_eq!(json["verdict"]["origin"], "openai");
+    assert_eq!(json["scanned"]["failed"], 40);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_slow_downs_ends_in_the_right_answer_or_a_partial_one() {
+    for storm in [3, 100_000] {
+        let bucket = Bucket::of(&server_errors(50)).await;
+        bucket.0.fail_next(Operation::Get, Failure::SlowDown, storm);
+        let answer = bucket.ask(&with_window(&["temporary errors"]));
+        let json = answer.json();
+        assert_eq!(json["counts"], json!({"openai": 50}), "their keys tell");
+        let failed = json["scanned"]["failed"].as_u64().expect("a number");
+        assert_eq!(answer.code, if failed == 0 { 0 } else { 4 }, "{answer:?}");
+        assert_eq!(failed > 0, storm > 1_000, "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_breaks_off_on_its_way_is_not_taken_for_a_log() {
+    let bucket = Bucket::of(&server_errors(5)).await;
+    bucket.0.fail_next(Operation::Get, Failure::Truncate, 1);
+    let answer = bucket.ask(&with_window(&["temporary errors"]));
+    let json = answer.json();
+    assert_eq!(json["counts"], json!({"openai": 5}));
+    let failed = json["scanned"]["failed"].as_u64().expect("a number");
+    assert_eq!(answer.code, if failed == 0 { 0 } else { 4 }, "{answer:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_in_a_circle_and_files_without_end_do_not_hang() {
+    use std::os::unix::fs::symlink;
+
+    let folder = Folder::of(&server_errors(2));
+    folder.put("logs/old/a.json", br#"{"response_body":{"error":{"message":"temporary errors"}},"timestamp":"2026-11-22T02:00:00Z"}"#);
+    let logs = folder.path().join("logs");
+    for (to, from) in
+        [("..", "old/up"), (".", "old/self"), ("../..", "2026/top"), ("none", "old/dangling.json")]
+    {
+        symlink(to, logs.join(from)).expect("a link");
+    }
+    symlink("/dev/zero", logs.join("old/endless.json")).expect("a link");
+    let command = folder.command(&with_window(&["temporary errors", "--all"]));
+    let answer = run_within(Duration::from_secs(20), command).ends(4);
+    let json = answer.json();
+    assert_eq!(json["counts"], json!({"openai": 3}), "each log once");
+    assert!(answer.stderr.contains("endless.json"), "{answer:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_linked_folder_of_logs_is_read() {
+    let folder = Folder::of(&server_errors(2));
+    let other = Folder::new();
+    std::os::unix::fs::symlink(folder.path().join("logs"), other.path().join("logs"))
+        .expect("a link");
+    let json = other.ask(&with_window(&["temporary errors"])).ends(0).json();
+    assert_eq!(json["counts"], json!({"openai": 2}));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_is_not_utf_8_is_named_and_makes_the_answer_partial() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let folder = Folder::of(&server_errors(1));
+    let name = std::ffi::OsStr::from_bytes(b"logs/2026/11/22/02/\xff.json");
+    std::fs::write(folder.path().join(name), b"{}").expect("a file");
+    let answer = folder.ask(&with_window(&["temporary errors"])).ends(4);
+    assert!(answer.stderr.contains(".json"), "{answer:?}");
+    assert_eq!(answer.json()["counts"], json!({"openai": 1}));
+}
+
+#[test]
+fn text_for_people_ends_alike() {
+    let folder = Folder::of(&server_errors(3));
+    let source = folder.path().to_str().expect("text");
+    let asked = |arguments: &[&str]| {
+        let arguments =
+            [&["origin", "temporary errors", "--source", source][..], arguments].concat();
+        run(analyzer(&with_window(&arguments)), "")
+    };
+    let answer = asked(&[]).ends(0);
+    assert!(answer.stdout.starts_with("openai, certain"), "{answer:?}");
+    assert!(answer.stdout.lines().count() <= 12 && answer.stderr.is_empty(), "{answer:?}");
+    let listed = asked(&["--list"]).ends(0);
+    assert!(listed.stdout.contains("cpx_01a200ea080c7b3e9f1c2d4a00000002"), "{listed:?}");
+}

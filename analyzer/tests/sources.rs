@@ -1,0 +1,98 @@
+//! What every source of logs promises, run over each of them.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use analyzer::source::{Depth, FolderSource, Listing, LogSource, S3Source, SourceError};
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use benches::s3::{ACCESS_KEY, MemoryS3, SECRET_KEY};
+
+use crate::common::{BUCKET, Folder};
+
+/// More than two pages of S3's.
+const MANY: usize = 2_500;
+
+fn keys() -> Vec<String> {
+    let many = (0..MANY).map(|n| format!("logs/2026/11/22/{:02}/{n:04}.json", n % 3));
+    let others = ["logs/top.json", "logs/2026/x.json", "logs-not/y.json", "z.json"];
+    many.chain(others.map(str::to_owned)).collect()
+}
+
+/// A source, and what keeps it alive.
+struct Case {
+    name: &'static str,
+    source: Box<dyn LogSource>,
+    _folder: Option<Folder>,
+    _server: Option<MemoryS3>,
+}
+
+async fn cases() -> Vec<Case> {
+    let folder = Folder::new();
+    for key in keys() {
+        folder.put(&key, key.as_bytes());
+    }
+    let source = Box::new(FolderSource::open(folder.path()).expect("a folder"));
+    let mut cases = vec![Case { name: "folder", source, _folder: Some(folder), _server: None }];
+    for (name, prefix) in [("bucket", ""), ("prefix of a bucket", "/a team/with+signs/")] {
+        let server = MemoryS3::start(BUCKET).await.expect("a loopback port is free");
+        for key in keys() {
+            let whole = format!("{}{key}", prefix.trim_start_matches('/'));
+            server.insert(&whole, key.clone().into_bytes(), SystemTime::UNIX_EPOCH);
+        }
+        let source = Box::new(S3Source::new(client(&server), BUCKET, prefix));
+        cases.push(Case { name, source, _folder: None, _server: Some(server) });
+    }
+    cases
+}
+
+fn client(server: &MemoryS3) -> aws_sdk_s3::Client {
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .endpoint_url(server.url())
+        .force_path_style(true)
+        .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    aws_sdk_s3::Client::from_conf(config)
+}
+
+fn names(listing: &Listing) -> (BTreeSet<&str>, BTreeSet<&str>) {
+    let objects = listing.objects.iter().map(|object| object.key.as_str()).collect();
+    (objects, listing.folders.iter().map(String::as_str).collect())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_source_lists_and_reads_alike() {
+    for Case { name, source, _folder, _server } in cases().await {
+        let list = |prefix, depth| source.list(prefix, depth);
+
+        let here = list("logs/", Depth::Here).await.expect("listable");
+        let expected = (BTreeSet::from(["logs/top.json"]), BTreeSet::from(["logs/2026/"]));
+        assert_eq!(names(&here), expected, "{name}");
+
+        let root = list("", Depth::Here).await.expect("listable");
+        let expected = (BTreeSet::from(["z.json"]), BTreeSet::from(["logs/", "logs-not/"]));
+        assert_eq!(names(&root), expected, "{name}");
+
+        let below = list("logs/", Depth::Below).await.expect("listable");
+        let all = keys();
+        let expected = all.iter().map(String::as_str).filter(|key| key.starts_with("logs/"));
+        assert_eq!(names(&below), (expected.collect(), BTreeSet::new()), "{name}");
+        assert_eq!(below.objects.len(), MANY + 2, "{name}: each page once");
+        for object in &below.objects {
+            assert_eq!(object.bytes, object.key.len() as u64, "{name}: {}", object.key);
+            assert!(object.modified.is_some(), "{name}: {}", object.key);
+        }
+
+        let hours = list("logs/2026/11/22/", Depth::Here).await.expect("listable");
+        assert_eq!(names(&hours).1.len(), 3, "{name}");
+        let nothing = list("logs/2025/", Depth::Below).await.expect("an empty listing");
+        assert_eq!(names(&nothing), (BTreeSet::new(), BTreeSet::new()), "{name}");
+
+        let key = "logs/2026/11/22/01/0001.json";
+        assert_eq!(source.get(key).await.expect("readable"), key, "{name}");
+        let missing = source.get("logs/2026/11/22/01/none.json").await;
+        assert!(matches!(missing, Err(SourceError::Missing(_))), "{name}: {missing:?}");
+    }
+}

@@ -1,0 +1,51 @@
+//! The end of the server: what is in flight is let finish, and everything is written.
+
+use std::time::Duration;
+
+use benches::upstream::FakeOpenAi;
+
+use crate::common::child::Server;
+use crate::common::logs::Logs;
+use crate::common::{RESPONSES, Setup, turn};
+use crate::sinks::one_token;
+
+#[tokio::test]
+async fn a_stream_in_flight_completes_after_sigterm_and_its_record_is_written() {
+    let fake = FakeOpenAi::start().await.expect("a free loopback port");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (tokens, token) = one_token(folder.path());
+    let root = folder.path().join("root");
+    let logs = root.to_str().expect("a path of text");
+    let server = Server::start(&fake.url(), &tokens, logs, |_| ()).await;
+    let ask = server.ask("POST", RESPONSES, &token).json(&turn(true));
+    let mut answer = ask.fault("slow-stream").delay_ms(30).open().await;
+    answer.read_until("response.created").await;
+    server.terminate();
+    let answer = answer.collect().await;
+    assert!(answer.is_whole && answer.text().contains("event: response.completed"));
+    let (code, said) = server.ended().await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.ends_with("codex-proxy stopped; all logs are written"), "{said}");
+    assert_eq!(Logs::read(&root).only().outcome(), "openai - complete");
+}
+
+#[tokio::test]
+async fn a_stream_that_outlasts_the_grace_is_cut_and_recorded_as_cut_by_the_proxy() {
+    let grace = Duration::from_millis(50);
+    let proxy = Setup::new().timeouts(|timeouts| timeouts.grace = grace).start().await;
+    let mut answer = proxy.turn(RESPONSES, "idle", true).open().await;
+    answer.read_until("response.created").await;
+    let complete = proxy.turn(RESPONSES, "completed-open", true).named("complete");
+    let mut complete = complete.open().await;
+    complete.read_until("event: response.completed").await;
+    let waiting = proxy.turn(RESPONSES, "slow-first-byte", true).delay_ms(60_000);
+    let waiting = tokio::spawn(waiting.named("waiting").send());
+    crate::common::until(|| proxy.fake.requests().len() == 3).await;
+    let logs = proxy.finish().await;
+    assert!(!answer.collect().await.is_whole, "the client sees the cut");
+    assert!(waiting.await.is_err(), "and that no answer came");
+    assert_eq!(logs.0.len(), 3);
+    assert_eq!(logs.0[0].outcome(), "openai proxy interrupted - interrupted");
+    assert_eq!(logs.named("complete").outcome(), "openai - complete");
+    assert_eq!(logs.named("waiting").outcome(), "proxy proxy interrupted - interrupted");
+}

@@ -1,0 +1,181 @@
+//! Both sinks keep one contract: a record is written to its key, once, or its loss is told.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use benches::s3::{ACCESS_KEY, Failure, MemoryS3, Operation, SECRET_KEY};
+use benches::upstream::FakeOpenAi;
+use bytes::Bytes;
+use proxy::encode::LogObject;
+use proxy::sink::{FolderSink, LogSink, S3Sink};
+
+use crate::common::child::{Server, codex_proxy, run};
+use crate::common::logs::Logged;
+use crate::common::{RESPONSES, Setup, turn};
+
+const BUCKET: &str = "team-bucket";
+
+async fn memory_s3() -> (MemoryS3, Arc<dyn LogSink>) {
+    let server = MemoryS3::start(BUCKET).await.expect("a free loopback port");
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .endpoint_url(server.url())
+        .force_path_style(true)
+        .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http());
+    let client = aws_sdk_s3::Client::from_conf(config.build());
+    (server, Arc::new(S3Sink::new(client, BUCKET, "/codex/")))
+}
+
+/// What any sink does, seen through whoever can list it.
+async fn keeps_the_contract(sink: Arc<dyn LogSink>, list: impl Fn() -> Vec<(String, Bytes)>) {
+    let object = LogObject { key: "logs/a/b/c.json.zst".to_owned(), bytes: Bytes::from("first") };
+    for _ in 0..2 {
+        sink.put(&object).await.expect("it is written");
+    }
+    let other = LogObject { key: "logs/a/b/d.json.zst".to_owned(), bytes: Bytes::from("second") };
+    sink.put(&other).await.expect("it is written");
+    let expected = [(object.key, object.bytes), (other.key, other.bytes)];
+    assert_eq!(list(), expected, "whole, to its key, and once");
+}
+
+#[tokio::test]
+async fn a_folder_keeps_the_contract_of_a_sink() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let sink = FolderSink::open(folder.path()).expect("a folder that can be written");
+    let root = folder.path().to_owned();
+    keeps_the_contract(Arc::new(sink), move || {
+        let files = fs::read_dir(root.join("logs/a/b")).expect("it was made");
+        let names = files.map(|file| file.expect("an entry").file_name().into_string());
+        let mut names: Vec<_> = names.map(|name| name.expect("text")).collect();
+        names.sort();
+        let read = |name: String| {
+            let key = format!("logs/a/b/{name}");
+            let bytes = fs::read(root.join(&key)).expect("it can be read");
+            (key, Bytes::from(bytes))
+        };
+        names.into_iter().map(read).collect()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_bucket_keeps_the_contract_of_a_sink() {
+    let (server, sink) = memory_s3().await;
+    keeps_the_contract(sink, || {
+        let below = |(key, bytes): (String, Bytes)| {
+            (key.strip_prefix("codex/").expect("below the prefix").to_owned(), bytes)
+        };
+        server.objects().into_iter().map(below).collect()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_put_that_fails_is_tried_again_with_the_same_key_and_bytes() {
+    for (failure, times) in
+        [(Failure::SlowDown, 1), (Failure::Internal, 2), (Failure::AccessDenied, 2)]
+    {
+        let (server, sink) = memory_s3().await;
+        server.fail_next(Operation::Put, failure, times);
+        let proxy = Setup::new().sink(sink).start().await;
+        let answer = proxy.turn(RESPONSES, "good", true).send().await;
+        let (lost, _folder) = proxy.stop().await;
+        assert_eq!((answer.status, lost), (200, 0), "{failure:?}");
+        let objects = server.objects();
+        assert_eq!(objects.len(), 1, "{failure:?}");
+        let (key, bytes) = &objects[0];
+        let logged = Logged::parse(key.strip_prefix("codex/").expect("a prefix"), bytes.to_vec());
+        let id = answer.header("x-codex-proxy-exchange-id");
+        assert_eq!(Some(logged.record.exchange_id.as_str()), id);
+        assert_eq!(server.counts().put, times + 1, "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_written_is_counted_and_the_answer_stands() {
+    let (server, sink) = memory_s3().await;
+    server.fail_next(Operation::Put, Failure::AccessDenied, 3);
+    let proxy = Setup::new().sink(sink).start().await;
+    let answer = proxy.turn(RESPONSES, "good", true).send().await;
+    assert!(answer.is_whole && answer.text().contains("event: response.completed"));
+    let (lost, _folder) = proxy.stop().await;
+    assert_eq!((lost, server.objects().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn the_server_writes_to_the_bucket_that_its_environment_leads_to() {
+    let bucket = MemoryS3::start(BUCKET).await.expect("a free loopback port");
+    let (code, said) = exchange_to(&bucket, |_| ()).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&format!("logs to s3://{BUCKET}/codex/")), "{said}");
+    let objects = bucket.objects();
+    assert_eq!(objects.len(), 1);
+    Logged::parse(objects[0].0.strip_prefix("codex/").expect("a prefix"), objects[0].1.to_vec());
+}
+
+#[tokio::test]
+async fn a_server_that_lost_a_record_says_so_and_exits_with_3() {
+    let bucket = MemoryS3::start(BUCKET).await.expect("a free loopback port");
+    let refuse = |bucket: &MemoryS3| bucket.fail_next(Operation::Put, Failure::AccessDenied, 9);
+    let (code, said) = exchange_to(&bucket, refuse).await;
+    assert_eq!(code, Some(3), "{said}");
+    let line = said.lines().find(|line| line.starts_with('{')).expect("one structured line");
+    let line: serde_json::Value = serde_json::from_str(line).expect("the line is JSON");
+    assert_eq!(line["event"], "log_write_failed");
+    let error = line["error"].as_str().expect("a text");
+    assert!(error.contains(&format!("s3://{BUCKET}/codex/logs/")), "{error}");
+    assert!(error.contains("AccessDenied"), "{error}");
+    assert!(said.contains("1 records could not be written"), "{said}");
+}
+
+/// One exchange through a child process that logs to `bucket`.
+async fn exchange_to(bucket: &MemoryS3, spoil: impl Fn(&MemoryS3)) -> (Option<i32>, String) {
+    let fake = FakeOpenAi::start().await.expect("a free loopback port");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (tokens, token) = one_token(folder.path());
+    let logs = format!("s3://{BUCKET}/codex");
+    let server = Server::start(&fake.url(), &tokens, &logs, |command| {
+        command
+            .env("AWS_ENDPOINT_URL", bucket.url())
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+    })
+    .await;
+    spoil(bucket);
+    let answer = server.ask("POST", RESPONSES, &token).json(&turn(true)).send().await;
+    assert!(answer.is_whole && answer.text().contains("event: response.completed"));
+    server.stop().await
+}
+
+#[tokio::test]
+async fn a_folder_that_becomes_a_file_is_told_the_same_way() {
+    let fake = FakeOpenAi::start().await.expect("a free loopback port");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (tokens, token) = one_token(folder.path());
+    let root = folder.path().join("root");
+    let logs = root.to_str().expect("a path of text");
+    let server = Server::start(&fake.url(), &tokens, logs, |_| ()).await;
+    fs::remove_dir_all(root.join("logs")).expect("it can be removed");
+    fs::write(root.join("logs"), "in the way").expect("it can be written");
+    let answer = server.ask("POST", RESPONSES, &token).json(&turn(true)).send().await;
+    assert_eq!(answer.status, 200);
+    let (code, said) = server.stop().await;
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("log_write_failed"), "{said}");
+}
+
+/// Makes a token file with the command line.
+pub(crate) fn one_token(folder: &Path) -> (std::path::PathBuf, String) {
+    let file = folder.join("tokens.json");
+    let mut command = codex_proxy(&["token", "add", "dev-01", "--tokens"]);
+    command.arg(&file);
+    let output = run(command, "");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let token = String::from_utf8(output.stdout).expect("a token is text");
+    (file, token.trim_end().to_owned())
+}
