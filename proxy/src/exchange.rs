@@ -1,8 +1,8 @@
 //! One exchange, from its first header to whatever ends it.
 //!
-//! Facts are collected here as they are seen. Dropping an [`Exchange`] hands them to the log, so
-//! that every way out of the request path (answered, refused, client gone, panic) leaves exactly
-//! one record, and none has to be remembered.
+//! [`Facts`] are collected as they are seen. Dropping an [`Exchange`] hands them to the log, so that
+//! every way out of the request path (answered, refused, client gone, panic) leaves exactly one
+//! record, and none has to be remembered.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,81 +11,18 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{HeaderMap, header};
 use jiff::Timestamp;
-use schemas::body::{self, EventReader, Shape};
 use schemas::catalogue::ErrorCode;
 use schemas::key::ExchangeId;
-use schemas::record::{Client, Upstream};
+use schemas::record::Upstream;
 use tokio::time::Instant;
 
-use crate::admit::Presented;
 use crate::answer;
 use crate::client;
+use crate::facts::Facts;
 use crate::log::Log;
 use crate::outcome::{Answered, CLIENT_LEFT, End};
+use crate::response::ResponseLog;
 use crate::upload::UploadWatch;
-
-/// What was seen of an exchange.
-#[derive(Debug)]
-pub struct Facts {
-    /// Its identity.
-    pub id: ExchangeId,
-    /// When the request arrived.
-    pub started_at: Timestamp,
-    /// HTTP method.
-    pub method: String,
-    /// Request target as it arrived.
-    pub received_path: String,
-    /// Path and query as forwarded; as received while that is not known.
-    pub target: String,
-    /// What the client says about itself.
-    pub client: Client,
-    /// `content-encoding` of the request.
-    pub request_encoding: Option<String>,
-    /// The token, if one was presented.
-    pub presented: Option<Presented>,
-    /// The request body.
-    pub upload: UploadWatch,
-    /// Time spent on checking the token.
-    pub auth: Duration,
-    /// Who answered.
-    pub answered: Answered,
-    /// Status sent to the client.
-    pub status: u16,
-    /// Arrival to response headers.
-    pub ttfb: Option<Duration>,
-    /// Forwarding to OpenAI's response headers.
-    pub upstream_ttfb: Option<Duration>,
-    /// What OpenAI answered.
-    pub upstream: Option<Upstream>,
-    /// `content-type` of the answer.
-    pub content_type: Option<String>,
-    /// The response body.
-    pub response: ResponseLog,
-    /// How the transport ended.
-    pub end: End,
-    /// Arrival to the end.
-    pub duration: Duration,
-}
-
-impl Facts {
-    fn refused(
-        &mut self,
-        code: ErrorCode,
-        status: u16,
-        detail: Option<&'static str>,
-        body: &[u8],
-        elapsed: Duration,
-    ) {
-        self.answered = Answered::Proxy { code, detail };
-        self.status = status;
-        self.ttfb = Some(elapsed);
-        self.content_type = Some("application/json".to_owned());
-        if self.method != "HEAD" {
-            self.response.push(body);
-        }
-        self.end = End::Clean;
-    }
-}
 
 /// One exchange; its `Drop` is its end.
 pub struct Exchange {
@@ -207,84 +144,5 @@ impl Drop for Exchange {
             facts.end = End::ProxyDied;
         }
         self.log.submit(facts);
-    }
-}
-
-/// The response body as it passes: stored up to a limit, its events read to the end.
-#[derive(Default)]
-pub struct ResponseLog {
-    bytes: u64,
-    stored: Vec<u8>,
-    limit: usize,
-    events: Option<EventReader>,
-    shape_is_known: bool,
-}
-
-/// Bytes that tell the shape of a body, longer than any mark that is looked for.
-const SHAPE_BYTES: usize = 64;
-
-impl ResponseLog {
-    /// Makes an empty log that stores up to `limit` bytes.
-    #[must_use]
-    pub fn new(limit: usize) -> Self {
-        Self { limit, ..Self::default() }
-    }
-
-    /// Takes the answer's word for what it is. Codex also accepts streams of other types, so
-    /// anything else is told by its first bytes.
-    fn expect(&mut self, content_type: Option<&str>) {
-        if content_type.is_some_and(|ct| ct.trim_start().starts_with("text/event-stream")) {
-            self.events = Some(EventReader::default());
-            self.shape_is_known = true;
-        }
-    }
-
-    /// Takes the next bytes on their way to the client.
-    pub fn push(&mut self, data: &[u8]) {
-        self.bytes += data.len() as u64;
-        let room = self.limit.saturating_sub(self.stored.len());
-        self.stored.extend_from_slice(&data[..data.len().min(room)]);
-        if let Some(events) = &mut self.events {
-            events.push(data);
-        } else if !self.shape_is_known && self.stored.len() >= SHAPE_BYTES {
-            self.tell_shape();
-        }
-    }
-
-    fn tell_shape(&mut self) {
-        self.shape_is_known = true;
-        if Shape::of(&self.stored) == Shape::Events {
-            let mut events = EventReader::default();
-            events.push(&self.stored);
-            self.events = Some(events);
-        }
-    }
-
-    /// Returns the number of bytes that passed, stored or not.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Ends the body: what was stored, and what it says.
-    #[must_use]
-    pub fn finish(mut self) -> (Vec<u8>, body::Facts) {
-        if !self.shape_is_known {
-            self.tell_shape();
-        }
-        let facts = match self.events {
-            Some(events) => {
-                let (terminal, usage) = events.finish();
-                body::Facts { terminal, usage, error: None }
-            }
-            None => body::read(&self.stored),
-        };
-        (self.stored, facts)
-    }
-}
-
-impl std::fmt::Debug for ResponseLog {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} bytes", self.bytes)
     }
 }

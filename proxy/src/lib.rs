@@ -17,6 +17,8 @@ pub mod answer;
 pub mod upload;
 pub mod upstream;
 pub mod relay;
+pub mod response;
+pub mod facts;
 pub mod exchange;
 pub mod outcome;
 pub mod client;

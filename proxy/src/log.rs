@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::encode::{LogObject, encode};
-use crate::exchange::Facts;
+use crate::facts::Facts;
 use crate::record;
 use crate::settings::{Limits, Settings};
 use crate::sink::{LogSink, SinkError};

@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemas::body::{BodyError, Shape};
 use schemas::origin::Ending;
-use schemas::record::{Client, Encoding, LogRecord, LoggedError, SCHEMA_VERSION};
+use schemas::record::{Client, Encoding, LogRecord, LoggedError, SCHEMA_VERSION, Upstream};
 
-use crate::exchange::Facts;
+use crate::facts::Facts;
 use crate::outcome::{self, Answered, Seen};
 use crate::redact::Redactor;
 use crate::settings::{LogBody, Settings};
@@ -20,35 +20,26 @@ const PATH_LIMIT: usize = 2_048;
 /// Makes the record of an exchange.
 #[must_use]
 pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
-    let upload = &facts.upload;
     let limit = settings.limits.request_copy_bytes;
-    let asked = upload.asked(facts.request_encoding.as_deref(), limit);
-    let request_bytes = upload.bytes();
+    let asked = facts.upload.asked(facts.request_encoding.as_deref(), limit);
+    let request_bytes = facts.upload.bytes();
     let response_bytes = facts.response.bytes();
     let (stored, mut said) = facts.response.finish();
-    let shape = Shape::of(&stored);
+    let response_truncated = (stored.len() as u64) < response_bytes;
     if matches!(facts.answered, Answered::Openai { status, .. } if status >= 400) {
         said.error = Some(BodyError::from_error_body(&stored));
     }
     let path = facts.target.split('?').next().unwrap_or_default();
-    let response_truncated = (stored.len() as u64) < response_bytes;
-    // What streams has to say that it is complete; what does not has to be a whole object.
-    let whole = || serde_json::from_slice::<serde::de::IgnoredAny>(&stored).is_ok();
-    let owes = || match shape {
-        Shape::Events | Shape::Empty => true,
-        Shape::Json => asked.stream == Some(true) || !response_truncated && !whole(),
-        Shape::Html | Shape::Text => asked.stream == Some(true),
-    };
+    let answers = facts.method == "POST"
+        && facts.status < 300
+        && OWE_TERMINAL.contains(&path.trim_end_matches('/'));
     let outcome = outcome::classify(&Seen {
         answered: facts.answered,
         end: facts.end,
-        shape,
+        shape: Shape::of(&stored),
         terminal: said.terminal.as_ref(),
         body_error: said.error.as_ref(),
-        owes_terminal: facts.method == "POST"
-            && facts.status < 300
-            && OWE_TERMINAL.contains(&path.trim_end_matches('/'))
-            && owes(),
+        owes_terminal: answers && owes_terminal(&stored, response_truncated, asked.stream),
     });
 
     let token = facts.presented;
@@ -62,39 +53,28 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
     };
     let body = if keep { redactor.body(stored, was_cut) } else { Vec::new() };
     let (response_encoding, response_body) = as_text(body, response_truncated);
-    let error = outcome.error.map(|error| LoggedError {
-        code: redactor.text(error.code),
-        kind: redactor.option(error.kind),
-        message: redactor.text(error.message),
-        ..error
-    });
-    let client = Client {
-        ip: facts.client.ip,
-        user_agent: redactor.option(facts.client.user_agent),
-        originator: redactor.option(facts.client.originator),
-        version: redactor.option(facts.client.version),
-        session_id: redactor.option(facts.client.session_id),
-        turn_id: redactor.option(facts.client.turn_id),
-    };
+    let request_body = (keep && settings.log_request_body)
+        .then(|| String::from_utf8(redactor.body(facts.upload.copy(), true)).ok())
+        .flatten();
     let path = limited(&redactor.text(path.to_owned()));
     let received_path = limited(&redactor.text(facts.received_path));
-    LogRecord {
+    let mut record = LogRecord {
         schema_version: SCHEMA_VERSION,
         exchange_id: facts.id.to_string(),
         lambda_request_id: None,
         proxy: settings.identity.clone(),
         started_at: facts.started_at,
         origin: outcome.origin,
-        error,
+        error: outcome.error.map(|error| redact_error(error, &mut redactor)),
         ending: outcome.ending,
         status: facts.status,
-        upstream: facts.upstream,
+        upstream: facts.upstream.map(|upstream| redact_upstream(upstream, &mut redactor)),
         method: redactor.text(facts.method),
         path,
         received_path,
         token_id: token.as_ref().map(|presented| presented.hash.token_id()),
         developer: token.and_then(|presented| presented.developer),
-        client,
+        client: redact_client(facts.client, &mut redactor),
         model: redactor.option(asked.model),
         stream: asked.stream,
         duration_ms: milliseconds(facts.duration),
@@ -104,12 +84,55 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
         request_bytes,
         response_bytes,
         usage: said.usage,
-        response_content_type: facts.content_type,
+        response_content_type: redactor.option(facts.content_type),
         response_encoding,
-        redacted: redactor.found(),
+        redacted: false,
         response_truncated,
-        request_body: None,
+        request_body,
         response_body,
+    };
+    record.redacted = redactor.found();
+    record
+}
+
+/// Tells whether a successful answer has to say itself that it is complete: what streams by a
+/// terminal event, what does not by being a whole object.
+fn owes_terminal(stored: &[u8], truncated: bool, stream: Option<bool>) -> bool {
+    let is_whole = || serde_json::from_slice::<serde::de::IgnoredAny>(stored).is_ok();
+    match Shape::of(stored) {
+        Shape::Events | Shape::Empty => true,
+        Shape::Json => stream == Some(true) || (!truncated && !is_whole()),
+        Shape::Html | Shape::Text => stream == Some(true),
+    }
+}
+
+fn redact_error(error: LoggedError, redactor: &mut Redactor) -> LoggedError {
+    LoggedError {
+        code: redactor.text(error.code),
+        kind: redactor.option(error.kind),
+        message: redactor.text(error.message),
+        ..error
+    }
+}
+
+fn redact_upstream(upstream: Upstream, redactor: &mut Redactor) -> Upstream {
+    let ratelimit = upstream.ratelimit.into_iter();
+    Upstream {
+        request_id: redactor.option(upstream.request_id),
+        cf_ray: redactor.option(upstream.cf_ray),
+        ratelimit: ratelimit.map(|(name, value)| (name, redactor.text(value))).collect(),
+        ..upstream
+    }
+}
+
+fn redact_client(client: Client, redactor: &mut Redactor) -> Client {
+    Client {
+        ip: client.ip,
+        user_agent: redactor.option(client.user_agent),
+        originator: redactor.option(client.originator),
+        version: redactor.option(client.version),
+        session_id: redactor.option(client.session_id),
+        turn_id: redactor.option(client.turn_id),
     }
 }
 

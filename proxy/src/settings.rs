@@ -21,6 +21,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Which bodies go into the log.
     pub log_body: LogBody,
+    /// Whether request bodies go into the log too, where response bodies do.
+    pub log_request_body: bool,
     /// What the log says about this proxy.
     pub identity: ProxyIdentity,
 }

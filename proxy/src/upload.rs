@@ -103,6 +103,12 @@ impl UploadWatch {
         self.passed().failure
     }
 
+    /// Returns the copy; only the beginning of a body over its limit.
+    #[must_use]
+    pub fn copy(&self) -> Vec<u8> {
+        self.passed().copy.clone()
+    }
+
     /// Reads `model` and `stream` from the copy; `encoding` is the request's `content-encoding`.
     #[must_use]
     pub fn asked(&self, encoding: Option<&str>, limit: usize) -> Asked {

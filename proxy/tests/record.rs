@@ -250,6 +250,21 @@ async fn log_body_is_obeyed_and_everything_else_is_known() {
     }
 }
 
+#[tokio::test]
+async fn request_bodies_are_logged_only_when_asked_for_and_without_secrets() {
+    for (setup, is_kept) in [(Setup::new(), false), (Setup::new().log_request_body(), true)] {
+        let proxy = setup.start().await;
+        let body = format!("{{\"model\":\"gpt-5.5\",\"input\":\"my token: {}\"}}", proxy.token);
+        proxy.ask("POST", RESPONSES).body(body.clone()).send().await;
+        let token = proxy.token.clone();
+        let logs = proxy.finish().await;
+        let record = &logs.only().record;
+        let expected = is_kept.then(|| body.replace(&token, "[redacted]"));
+        assert_eq!(record.request_body, expected);
+        assert_eq!(record.redacted, is_kept);
+    }
+}
+
 async fn two_exchanges(log_body: LogBody) -> Logs {
     let proxy = Setup::new().log_body(log_body).start().await;
     proxy.turn(RESPONSES, "good", true).named("good").send().await;

@@ -46,6 +46,9 @@ pub(super) struct ServeArguments {
     /// Which response bodies go into the log
     #[arg(long, value_enum, default_value_t, env = "LOG_BODY")]
     log_body: LogBody,
+    /// Put request bodies (up to 8 MiB) into the log too, where response bodies go into it
+    #[arg(long, env = "LOG_REQUEST_BODY", value_parser = clap::builder::FalseyValueParser::new())]
+    log_request_body: bool,
     /// Seconds to wait for a connection to OpenAI
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     connect_timeout: u64,
@@ -85,8 +88,8 @@ fn settings(arguments: &ServeArguments) -> Result<Settings, Failure> {
         function: None,
     };
     let limits = Limits::default();
-    let log_body = arguments.log_body;
-    Ok(Settings { upstream, openai_key, timeouts, limits, log_body, identity })
+    let (log_body, log_request_body) = (arguments.log_body, arguments.log_request_body);
+    Ok(Settings { upstream, openai_key, timeouts, limits, log_body, log_request_body, identity })
 }
 
 async fn serve(arguments: ServeArguments, settings: Settings) -> Result<ExitCode, Failure> {

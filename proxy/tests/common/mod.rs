@@ -46,6 +46,7 @@ pub(crate) struct Setup {
     timeouts: Timeouts,
     limits: Limits,
     log_body: LogBody,
+    log_request_body: bool,
     tokens: Option<Arc<dyn TokenStore>>,
     sink: Option<Arc<dyn LogSink>>,
 }
@@ -58,6 +59,7 @@ impl Setup {
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             log_body: LogBody::Full,
+            log_request_body: false,
             tokens: None,
             sink: None,
         }
@@ -80,6 +82,10 @@ impl Setup {
 
     pub(crate) fn log_body(self, log_body: LogBody) -> Self {
         Self { log_body, ..self }
+    }
+
+    pub(crate) fn log_request_body(self) -> Self {
+        Self { log_request_body: true, ..self }
     }
 
     pub(crate) fn tokens(self, tokens: impl TokenStore + 'static) -> Self {
@@ -105,6 +111,7 @@ impl Setup {
             timeouts: self.timeouts,
             limits: self.limits,
             log_body: self.log_body,
+            log_request_body: self.log_request_body,
             identity: ProxyIdentity { version: "0.0.0".to_owned(), ..ProxyIdentity::default() },
         });
         let upstream = Upstream::new(&settings.upstream, &settings.openai_key, settings.timeouts);
