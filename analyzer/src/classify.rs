@@ -4,6 +4,8 @@
 //! body is the proxy's; any other error text is OpenAI's; no error shape is a success. A success
 //! that merely quotes an error is none.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use schemas::body::{self, BodyError, Shape, Terminal};
 use schemas::catalogue::ErrorCode;
@@ -108,17 +110,47 @@ fn failure(view: &RecordView<'_>) -> Failure {
     };
     let streamed = Shape::of(&body) == Shape::Events;
     let Some(error) = error else {
-        return (None, None, fold(&String::from_utf8_lossy(&body)));
+        return (None, None, fold(&unescaped(&String::from_utf8_lossy(&body))));
     };
     let terminal = if streamed { body::read(&body).terminal } else { None };
     let mut text = format!("{} {}", error.code, error.message);
-    if !streamed {
-        // An error body is an error as a whole; of a stream only its error is.
+    // An error body is an error as a whole. Of an answer that began well only its error is: what
+    // the model said in it before may quote anything.
+    let is_page = matches!(Shape::of(&body), Shape::Html | Shape::Text);
+    let began_well = streamed || view.status.map_or(!is_page, |status| status < 400);
+    if !began_well {
         let body = &body[..body.len().min(SEARCHED_BYTES)];
         text.push(' ');
         text.push_str(&String::from_utf8_lossy(body));
     }
     (Some(error), terminal, fold(&text))
+}
+
+/// Takes the escapes out of a body that is JSON, or a stream of it, for the search: what is no
+/// escape stays as it is.
+fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        plain.push_str(before);
+        let code = |digits: &str| u32::from_str_radix(digits, 16).ok();
+        let (character, length) = match after.as_bytes().first() {
+            Some(b'n' | b'r' | b't') => (' ', 1),
+            Some(&same @ (b'"' | b'\\' | b'/')) => (char::from(same), 1),
+            Some(b'u') => match after.get(1..5).and_then(code) {
+                Some(code) => (char::from_u32(code).unwrap_or('\u{fffd}'), 5),
+                None => ('\\', 0),
+            },
+            _ => ('\\', 0),
+        };
+        plain.push(character);
+        rest = &after[length..];
+    }
+    plain.push_str(rest);
+    Cow::Owned(plain)
 }
 
 fn of_old_record(view: &RecordView<'_>, body: &[u8]) -> Option<LoggedError> {

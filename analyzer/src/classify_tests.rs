@@ -99,3 +99,34 @@ fn an_old_record_without_an_id_is_named_by_its_key() {
     assert_eq!(exchange.exchange_id.len(), "old_".len() + 64);
     assert_eq!(exchange.exchange_id, classify(&view, "logs/x.json", Timestamp::MAX).exchange_id);
 }
+
+#[test]
+fn what_a_model_said_before_its_answer_failed_is_not_the_error() {
+    let quoting = json!({"object": "response", "status": "incomplete", "output": [{"text": "internal error"}]});
+    let error = json!({"origin": "openai", "code": "max_output_tokens", "message": "incomplete: max_output_tokens"});
+    let record = json!({"status": 200, "origin": "openai", "error": error, "response_body": quoting.to_string()}).to_string();
+    let view = RecordView::parse(record.as_bytes()).expect("an object");
+    let searched = classify(&view, "logs/x.json", Timestamp::UNIX_EPOCH).searched;
+    assert!(searched.contains("max_output_tokens") && !searched.contains("internal error"));
+}
+
+#[test]
+fn a_list_is_no_error_object() {
+    assert_eq!(origin(&json!({"response_body": ["internal error"]})), None);
+    assert_eq!(origin(&json!({"response_body": "[\"internal error\", 1]"})), None);
+    let stream = "data: [\"response.failed\", {\"error\": \"internal error\"}]\n\n";
+    assert_eq!(origin(&json!({"response_body": stream})), None);
+}
+
+#[test]
+fn a_quote_is_found_however_the_body_escapes_it() {
+    let searched = |body: Value| {
+        let record = json!({"response_body": body}).to_string();
+        let view = RecordView::parse(record.as_bytes()).expect("an object");
+        classify(&view, "logs/x.json", Timestamp::UNIX_EPOCH).searched
+    };
+    let body = r#"{"id":"r","output":"We\u2019re\n\"b\u0075sy\" C:\\\\x \\u12 \ud83e"}"#
+        .replace("\\\\", "\\");
+    assert!(searched(json!(body)).contains("we're \"busy\" c:\\x"), "{}", searched(json!(body)));
+    assert!(searched(json!({"id": "r", "output": "a\nb"})).contains("\"a b\""));
+}

@@ -121,6 +121,12 @@ pub struct Evidence {
     pub last_of_filtered: Option<Timestamp>,
 }
 
+/// What was read.
+struct Seen {
+    keys: HashSet<String>,
+    ids: HashSet<String>,
+}
+
 impl Question {
     /// Chooses which logs to read.
     #[must_use]
@@ -161,10 +167,8 @@ impl Question {
         if !wanted.codes.is_empty() || wanted.ending.is_some() || !self.recognised.ids.is_empty() {
             return Prefilter::everything();
         }
-        let words: Vec<&str> =
-            [wanted.words.as_str()].into_iter().filter(|w| !w.is_empty()).collect();
         let statuses = if wanted.words_required { &[][..] } else { &wanted.statuses };
-        Prefilter::new(&words, statuses)
+        Prefilter::new(&wanted.words, statuses)
     }
 
     fn names(&self, told: &LogKey) -> bool {
@@ -195,6 +199,7 @@ impl Question {
             ..Evidence::default()
         };
         let wanted = &self.recognised.wanted;
+        let keys: HashSet<_> = reading.exchanges.iter().map(|read| read.key.clone()).collect();
         let mut ids = HashSet::new();
         let mut turns = HashSet::new();
         let recent = self.window.until - RECENT;
@@ -241,18 +246,12 @@ impl Question {
             evidence.matches.push(exchange);
         }
         evidence.turns = turns.len() as u64;
-        self.count_keys(logs, &ids, recent, &mut evidence);
+        self.count_keys(logs, &Seen { keys, ids }, recent, &mut evidence);
         evidence
     }
 
     /// Counts what the keys tell by themselves.
-    fn count_keys(
-        &self,
-        logs: &Logs,
-        read: &HashSet<String>,
-        recent: Timestamp,
-        evidence: &mut Evidence,
-    ) {
+    fn count_keys(&self, logs: &Logs, read: &Seen, recent: Timestamp, evidence: &mut Evidence) {
         let key_decides = self.filters.are_empty();
         let mut seen = HashSet::new();
         for entry in &logs.entries {
@@ -262,9 +261,17 @@ impl Question {
                 continue;
             }
             evidence.recent.1 += u64::from(told.started_at >= recent);
+            // What was read has counted, even where its record names another exchange.
+            if read.keys.contains(&entry.key) {
+                continue;
+            }
+            if read.ids.contains(&told.exchange_id.to_string()) {
+                evidence.duplicates += 1;
+                continue;
+            }
             let Some(origin) = told.error_origin else { continue };
             let decided = key_decides && self.recognised.wanted.key_decides(&told);
-            if decided && !read.contains(&told.exchange_id.to_string()) {
+            if decided {
                 *evidence.counts.entry(origin).or_default() += 1;
                 evidence.by_key_only += 1;
                 evidence.tokens.extend(told.token8.map(|token| format!("{token:08x}")));

@@ -28,7 +28,7 @@ pub struct Entry {
     pub bytes: u64,
     /// Everything, if the key is one of ours; else the object has to be read.
     pub told: Option<LogKey>,
-    /// Time of the exchange as well as key and listing tell it.
+    /// Time of the exchange as well as key and listing tell it; the record may say more.
     pub time: Timestamp,
 }
 
@@ -77,21 +77,23 @@ impl Logs {
             return;
         }
         let told = LogKey::parse(&object.key);
-        let time = match (told, stamp(name), span.within) {
-            (Some(told), _, _) => told.started_at,
-            (None, Some(stamp), _) => stamp,
-            // The folder's time is the earliest that it can be; the body will say more.
-            (None, None, Some((start, end))) if window.overlaps(start, end) => {
-                start.max(window.since)
-            }
-            (None, None, Some((start, _))) => start,
-            // Written at the end of the exchange, so it began no later than that.
-            (None, None, None) => match object.modified {
-                Some(modified) if modified < window.since => modified,
-                _ => window.until - SignedDuration::from_nanos(1),
-            },
-        };
-        if window.contains(time) {
+        let modified = object.modified;
+        let (time, is_possible) =
+            match (told.map(|told| told.started_at).or(stamp(name)), span.within) {
+                (Some(time), _) => (time, window.contains(time)),
+                // Some time within the folder's: when it was written, unless it was moved since.
+                (None, Some((start, end))) => {
+                    let written = modified.filter(|written| start <= *written && *written < end);
+                    let time = written.unwrap_or(start.max(window.since));
+                    (time, window.overlaps(start, end))
+                }
+                // Written at the end of the exchange, so it began no later than that.
+                (None, None) => {
+                    let time = modified.unwrap_or(window.since);
+                    (time, time >= window.since)
+                }
+            };
+        if is_possible {
             self.entries.push(Entry { key: object.key, bytes: object.bytes, told, time });
         }
     }

@@ -120,6 +120,26 @@ async fn old_layouts_are_found_at_any_depth_and_strangers_are_named() {
 }
 
 #[tokio::test]
+async fn a_log_whose_place_tells_no_time_is_as_old_as_its_object() {
+    let names = ["logs/a.json", "logs/2026/11/22/b.json", "logs/2026/11/22/01/c.json"];
+    let times = async |modified| {
+        let source = Names::new(&names, modified);
+        let window = window("2026-11-22T01:10:00Z", "2026-11-22T01:30:00Z");
+        let logs = list(&source, &window).await.expect("listable").entries;
+        let mut times: Vec<_> =
+            logs.iter().map(|log| (log.key.clone(), log.time.to_string())).collect();
+        times.sort();
+        times.into_iter().map(|(_, time)| time).collect::<Vec<_>>()
+    };
+    let written = "2026-11-22T01:20:00Z";
+    assert_eq!(times(written).await, [written; 3]);
+    // Moved or written later: the record may tell, and else the folder.
+    let since = "2026-11-22T01:10:00Z";
+    let later = "2026-11-23T00:00:00Z";
+    assert_eq!(times(later).await, [since, since, later]);
+}
+
+#[tokio::test]
 async fn a_log_written_before_the_window_began_is_not_in_it() {
     let source = Names::new(&["logs/a.json"], "2026-11-22T00:59:00Z");
     let logs = list(&source, &window("2026-11-22T01:00:00Z", "2026-11-22T02:00:00Z")).await;

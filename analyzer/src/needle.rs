@@ -1,8 +1,11 @@
 //! The search in raw bytes that lets almost every object be skipped unparsed.
 //!
-//! Words are looked for by their longest run of characters that JSON never writes in another way;
-//! so whatever holds the words holds the run, and the few hits are decided by structure later. A
-//! status is looked for behind the one key that can hold it.
+//! Words are looked for one by one, by the characters that JSON writes in one way: white space
+//! between them may be folded, escaped or broken over lines. Whatever holds the words holds each of
+//! them, and the few hits are decided by structure later. What could hide them, a body in base64 or
+//! letters written as `\u0061`, is parsed. A status is looked for behind the one key that can hold it.
+
+use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 use memchr::memmem;
@@ -10,7 +13,8 @@ use memchr::memmem;
 /// What a raw record must hold to be worth parsing.
 #[derive(Debug)]
 pub struct Prefilter {
-    words: Option<AhoCorasick>,
+    /// Each must occur; the longest, and so the rarest, first. Empty for none.
+    words: Vec<AhoCorasick>,
     statuses: Vec<u16>,
     /// Nothing can be excluded by raw bytes.
     everything: bool,
@@ -20,20 +24,21 @@ impl Prefilter {
     /// Lets every record through.
     #[must_use]
     pub fn everything() -> Self {
-        Self { words: None, statuses: Vec::new(), everything: true }
+        Self { words: Vec::new(), statuses: Vec::new(), everything: true }
     }
 
-    /// Lets records through that may hold all of one of `words`, or one of these statuses.
+    /// Lets records through that may hold all of `words`, or one of these statuses. Without any
+    /// words the statuses decide.
     #[must_use]
-    pub fn new(words: &[&str], statuses: &[u16]) -> Self {
-        let runs: Vec<_> = words.iter().map(|words| safe_run(words)).collect();
-        let built = AhoCorasick::builder().ascii_case_insensitive(true).build(&runs);
-        match built {
-            Ok(words) if runs.iter().all(|run| !run.is_empty()) => {
-                let words = (!runs.is_empty()).then_some(words);
-                Self { words, statuses: statuses.to_vec(), everything: false }
-            }
+    pub fn new(words: &str, statuses: &[u16]) -> Self {
+        let mut runs: Vec<_> = safe_runs(words).collect();
+        runs.sort_unstable_by_key(|run| std::cmp::Reverse(run.len()));
+        let one = |run| AhoCorasick::builder().ascii_case_insensitive(true).build([run]);
+        match runs.iter().map(one).collect::<Result<Vec<_>, _>>() {
             // Words without one safe character cannot be looked for in raw bytes.
+            Ok(built) if words.is_empty() || !built.is_empty() => {
+                Self { words: built, statuses: statuses.to_vec(), everything: false }
+            }
             _ => Self::everything(),
         }
     }
@@ -42,8 +47,9 @@ impl Prefilter {
     #[must_use]
     pub fn may_match(&self, json: &[u8]) -> bool {
         self.everything
-            || self.words.as_ref().is_some_and(|words| words.is_match(json))
             || (!self.statuses.is_empty() && self.has_status(json))
+            || (!self.words.is_empty()
+                && (self.words.iter().all(|word| word.is_match(json)) || may_hide_words(json)))
     }
 
     fn has_status(&self, json: &[u8]) -> bool {
@@ -60,13 +66,27 @@ impl Prefilter {
     }
 }
 
-/// Returns the longest run of characters that JSON writes in one way only.
-///
-/// Single spaces count, since white space is folded on both sides only where it is more than one.
-fn safe_run(words: &str) -> &str {
-    let is_safe = |c: char| c.is_ascii_alphanumeric() || " _.,:-".contains(c);
-    let runs = words.split(|c: char| !is_safe(c)).map(str::trim);
-    runs.max_by_key(|run| run.len()).unwrap_or_default()
+/// Returns the runs of characters that JSON writes in one way, unless it escapes letters.
+fn safe_runs(words: &str) -> impl Iterator<Item = &str> {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || "_.,:-".contains(c);
+    words.split(move |c: char| !is_safe(c)).filter(|run| !run.is_empty())
+}
+
+/// Tells whether a record can hold words that its raw bytes do not show.
+fn may_hide_words(json: &[u8]) -> bool {
+    static BASE64: LazyLock<memmem::Finder<'static>> =
+        LazyLock::new(|| memmem::Finder::new("\"base64\""));
+    static ESCAPE: LazyLock<memmem::Finder<'static>> =
+        LazyLock::new(|| memmem::Finder::new("\\u00"));
+    let of_safe = |at: usize| {
+        let digits = json.get(at + 4..at + 6).and_then(|digits| std::str::from_utf8(digits).ok());
+        let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        code.is_some_and(|code| {
+            safe_runs(char::from(code).encode_utf8(&mut [0; 4])).next().is_some()
+        })
+    };
+    // Inside a body the quotes are escaped, so these bytes are a value of the record itself.
+    BASE64.find(json).is_some() || ESCAPE.find_iter(json).any(of_safe)
 }
 
 #[cfg(test)]
@@ -74,25 +94,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_safe_run_stands_for_the_words() {
-        assert_eq!(safe_run("temporary errors"), "temporary errors");
-        assert_eq!(safe_run("we're currently busy"), "re currently busy");
-        assert_eq!(safe_run("{\"error\": \"x\"}"), "error");
-        assert_eq!(safe_run("\"\u{2019}\""), "");
+    fn the_safe_runs_stand_for_the_words() {
+        let runs = |words| safe_runs(words).collect::<Vec<_>>();
+        assert_eq!(runs("temporary errors"), ["temporary", "errors"]);
+        assert_eq!(runs("we're currently busy"), ["we", "re", "currently", "busy"]);
+        assert_eq!(runs("{\"error\": \"x\"}"), ["error", ":", "x"]);
+        assert_eq!(runs("\"\u{2019}\""), [""; 0]);
     }
 
     #[test]
-    fn words_are_found_however_json_writes_what_stands_around_them() {
-        let filter = Prefilter::new(&["we're currently busy"], &[]);
-        assert!(filter.may_match(br#"{"response_body":"We\u2019re Currently Busy"}"#));
-        assert!(filter.may_match(br#"{"response_body":"{\"m\":\"we're currently busy\"}"}"#));
-        assert!(!filter.may_match(br#"{"response_body":"we are busy"}"#));
-        assert!(Prefilter::new(&["\u{2019}"], &[]).may_match(b"anything"));
+    fn words_are_found_however_json_writes_them() {
+        let filter = Prefilter::new("we're currently busy", &[]);
+        for json in [
+            r#"{"response_body":"We\u2019re Currently Busy"}"#,
+            r#"{"response_body":"{\"m\":\"we're currently busy\"}"}"#,
+            r#"{"response_body":"we're\n  currently\tbusy"}"#,
+            r#"{"response_body":"we're curr\u0065ntly busy"}"#,
+            r#"{"response_body":"{\"m\":\"we're curr\\u0065ntly busy\"}"}"#,
+            r#"{"response_encoding" : "base64","response_body":"d2UncmU="}"#,
+        ] {
+            assert!(filter.may_match(json.as_bytes()), "{json}");
+        }
+        for json in [
+            r#"{"response_body":"we are busy"}"#,
+            r#"{"response_body":"\u0027\u003c\u001b[0m"}"#,
+            r#"{"response_body":"\"base64\""}"#,
+            r#"{"response_body":"\u00"}"#,
+        ] {
+            assert!(!filter.may_match(json.as_bytes()), "{json}");
+        }
+        assert!(Prefilter::new("\u{2019}", &[]).may_match(b"anything"));
+        assert!(!Prefilter::new("", &[]).may_match(b"anything"));
     }
 
     #[test]
     fn a_status_is_found_in_any_spacing_and_not_in_a_body() {
-        let filter = Prefilter::new(&[], &[500]);
+        let filter = Prefilter::new("", &[500]);
         for json in [&b"{\"status\":500}"[..], b"{\"status\" : \"500\"}", b"{\"status\":\n500,"] {
             assert!(filter.may_match(json), "{json:?}");
         }

@@ -1,8 +1,8 @@
 //! Reads candidate logs, many at a time, and keeps of each only what the question needs.
 //!
 //! A log that cannot be read is a value, not an error: it is named, counted, and makes the answer
-//! partial. Unpacking and searching happen on as many cores as there are; bodies in memory are
-//! bounded by that, however many downloads are under way.
+//! partial. Unpacking and searching happen on as many cores as there are, and downloads wait for
+//! room: memory is bounded by both, however many and large the logs are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,10 @@ use crate::decode::{RECORD_LIMIT, decode};
 use crate::list::Entry;
 use crate::needle::Prefilter;
 use crate::source::{LogSource, SourceError};
+
+/// KiB of objects, as stored, that are held at a time: room for the largest that is read at all,
+/// and for thousands of the usual 10 KB.
+const ROOM_KIB: u32 = 192 << 10;
 
 /// A log that could not be read.
 #[derive(Clone, Debug)]
@@ -63,6 +67,7 @@ pub async fn read(
     let shared = Arc::new(Shared {
         prefilter,
         processors: Semaphore::new(cores),
+        room: Semaphore::new(ROOM_KIB as usize),
         denied: AtomicBool::new(false),
     });
     let parallel = source.concurrency();
@@ -108,6 +113,7 @@ pub async fn read(
 struct Shared {
     prefilter: Prefilter,
     processors: Semaphore,
+    room: Semaphore,
     denied: AtomicBool,
 }
 
@@ -126,6 +132,10 @@ async fn read_one(source: &dyn LogSource, entry: Entry, shared: Arc<Shared>) -> 
             false,
         );
     }
+    let kib = u32::try_from(entry.bytes >> 10).unwrap_or(ROOM_KIB).saturating_add(1);
+    let Ok(_room) = shared.room.acquire_many(kib.min(ROOM_KIB)).await else {
+        return unread(&entry.key, "shutting down".to_owned(), false);
+    };
     let bytes = match source.get(&entry.key).await {
         Ok(bytes) => bytes,
         Err(error) => {

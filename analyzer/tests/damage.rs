@@ -9,13 +9,13 @@ use analyzer::needle::Prefilter;
 use analyzer::read::read;
 use analyzer::source::{Depth, FolderSource, Listing, LogSource, SourceError};
 use analyzer::window::Window;
-use benches::corpus::{Bodies, Corpus, Plan, Query};
+use benches::corpus::{Bodies, Corpus, Object, Plan, Query};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::common::{Folder, object, server_error};
+use crate::common::{Bucket, Folder, object, server_error};
 
 const WINDOW: [&str; 4] = ["--since", "2026-11-22T01:00:00Z", "--until", "2026-11-22T03:00:00Z"];
 /// What a hostile object unpacks to; no record is over 112 MiB.
@@ -147,19 +147,18 @@ fn bombs_are_refused_within_bounded_memory() {
     is_partial(&folder, &["with-size", "without-size", "endless", "bomb"]);
 }
 
-#[test]
-fn large_plain_files_are_read_within_bounded_memory() {
-    let folder = folder();
-    let garbage = vec![b'x'; MIB_100];
-    let names = ["a", "b", "c", "d", "e", "f"].map(|name| format!("large-{name}"));
-    // Sparse would be quicker, and compressible by the file system; this is neither.
-    folder.put(&format!("logs/2026/11/22/02/{}.json", names[0]), &garbage);
-    let first = folder.path().join(format!("logs/2026/11/22/02/{}.json", names[0]));
-    for name in &names[1..5] {
-        let link = folder.path().join(format!("logs/2026/11/22/02/{name}.json"));
-        std::fs::hard_link(&first, link).expect("a link");
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_objects_are_read_within_bounded_memory() {
+    let bucket = Bucket::of(&[object(&server_error(1, "2026-11-22T02:00:00.000Z"))]).await;
+    let modified = moment("2026-11-22T02:00:00.000Z");
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        let key = format!("logs/2026/11/22/02/large-{name}.json");
+        bucket.put(&Object { key, bytes: vec![b'x'; MIB_100], modified });
     }
-    is_partial(&folder, &names[..5].iter().map(String::as_str).collect::<Vec<_>>());
+    let answer = bucket.ask(&[&["temporary errors"], &WINDOW[..]].concat()).ends(4);
+    assert!(answer.peak_bytes < MEMORY, "{} MiB at its peak", answer.peak_bytes >> 20);
+    assert_eq!(answer.json()["scanned"]["failed"], 6);
+    assert_eq!(answer.json()["counts"], json!({"openai": 1}));
 }
 
 #[test]

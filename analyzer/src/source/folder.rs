@@ -41,8 +41,10 @@ impl FolderSource {
                 // A file on its way to its name; the proxy renames it when it is whole.
                 continue;
             }
+            // A linked folder is not entered: it may lead in a circle, or to logs already seen.
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             let metadata = fs::metadata(entry.path());
-            if metadata.as_ref().is_ok_and(fs::Metadata::is_dir) {
+            if is_folder {
                 let below = format!("{prefix}{name}/");
                 match depth {
                     Depth::Here => into.folders.push(below),
@@ -78,7 +80,7 @@ impl LogSource for FolderSource {
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Bytes, SourceError>> {
         Box::pin(async move {
             let path = self.root.join(key);
-            fs::read(&path).map(Bytes::from).map_err(|error| explain(&path, &error))
+            read_file(&path).map(Bytes::from).map_err(|error| explain(&path, &error))
         })
     }
 
@@ -89,6 +91,14 @@ impl LogSource for FolderSource {
     fn place(&self) -> String {
         self.root.display().to_string()
     }
+}
+
+/// Reads a file, and nothing that could go on for ever: a pipe or a device.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    fs::read(path)
 }
 
 fn explain(path: &Path, error: &io::Error) -> SourceError {

@@ -183,8 +183,12 @@ impl Bucket {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = analyzer(&["origin", "--json", "--source"]);
-        command.arg(format!("s3://{BUCKET}/codex")).args(arguments);
+        self.command_for(&format!("s3://{BUCKET}/codex"), arguments)
+    }
+
+    pub(crate) fn command_for(&self, source: &str, arguments: &[&str]) -> Command {
+        let mut command = analyzer(&["origin", "--json", "--source", source]);
+        command.args(arguments);
         command.env("AWS_ENDPOINT_URL", self.0.url()).env("AWS_REGION", "eu-central-1");
         command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
         command

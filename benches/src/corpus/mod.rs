@@ -68,7 +68,7 @@ impl Corpus {
         let mut corpus = Self::default();
         let span = plan.hours as usize * 3_600_000;
         for number in 0..plan.objects {
-            let ms = i64::try_from(random.below(span)).expect("a span of hours fits");
+            let ms = i64::try_from(random.below(span)).unwrap_or_default();
             let at = plan.since + SignedDuration::from_millis(ms);
             let (object, known) = match random.below(1_000) {
                 n if n < TOLD_SUCCESSES => {

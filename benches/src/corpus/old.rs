@@ -1,5 +1,7 @@
 //! Records from before version 1: little more than a body, and errors in every accepted place.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -24,7 +26,8 @@ pub(super) struct OldDraft {
 }
 
 /// Messages that are no whole message of the proxy's, and their codes.
-const OTHER_MESSAGES: [(&str, Option<&str>); 9] = [
+const OTHER_MESSAGES: [(&str, Option<&str>); 10] = [
+    ("upstream said:\n  temporary\n\terrors", None),
     ("An internal error occurred. Please retry.", Some("server_error")),
     ("Internal error", None),
     ("the upstream request failed", None),
@@ -75,11 +78,14 @@ pub(super) fn record(random: &mut SplitMix, at: Timestamp, number: usize) -> Old
     };
     // In the order of the names: not the last field.
     fields.insert("response_body".to_owned(), body);
-    let json = match random.below(4) {
-        0 => escaped(&Value::Object(fields).to_string(), |c| !c.is_ascii()),
-        1 => escaped(&Value::Object(fields).to_string(), |c| !c.is_ascii() || "'<>&".contains(c)),
-        2 => serde_json::to_string_pretty(&fields).expect("plain data is always JSON"),
-        _ => Value::Object(fields).to_string(),
+    let plain = Value::Object(fields);
+    let json = match random.below(5) {
+        0 => escaped(&plain.to_string(), |c| !c.is_ascii()),
+        1 => escaped(&plain.to_string(), |c| !c.is_ascii() || "'<>&".contains(c)),
+        // Legal, and seen from writers that escape whatever they like.
+        2 => escaped(&plain.to_string(), |c| c == 'o'),
+        3 => serde_json::to_string_pretty(&plain).expect("plain data is always JSON"),
+        _ => plain.to_string(),
     };
     OldDraft { at, name, json, tells_time, failure, words }
 }
@@ -87,15 +93,12 @@ pub(super) fn record(random: &mut SplitMix, at: Timestamp, number: usize) -> Old
 type Answer = (String, bool, Option<Failure>, String);
 
 fn failed(random: &mut SplitMix) -> Answer {
-    let (message, code, origin) = match random.below(2) {
-        0 => {
-            let entry = &CATALOGUE[random.below(5)];
-            (entry.message, Some(entry.name), Origin::Proxy)
-        }
-        _ => {
-            let (message, code) = OTHER_MESSAGES[random.below(OTHER_MESSAGES.len())];
-            (message, code, Origin::Openai)
-        }
+    let (message, code, origin) = if random.below(2) == 0 {
+        let entry = &CATALOGUE[random.below(5)];
+        (entry.message, Some(entry.name), Origin::Proxy)
+    } else {
+        let (message, code) = OTHER_MESSAGES[random.below(OTHER_MESSAGES.len())];
+        (message, code, Origin::Openai)
     };
     let place = random.below(PLACES);
     let pieces = vec![prose::quote(random)];
@@ -125,7 +128,9 @@ fn succeeded(random: &mut SplitMix) -> Answer {
     if random.below(3) == 0 {
         pieces.push(prose::quote(random));
     }
-    let (body, is_stream) = match random.below(5) {
+    let (body, is_stream) = match random.below(6) {
+        // A list has no place for an error.
+        5 => (json!([pieces.concat(), "internal error"]).to_string(), false),
         0 => (answer::object(&pieces, "completed").to_string(), false),
         1 => (answer::chat(&pieces).to_string(), false),
         2 => (
@@ -136,7 +141,9 @@ fn succeeded(random: &mut SplitMix) -> Answer {
         3 => (answer::chat_stream(&pieces), true),
         _ => (answer::stream(&pieces, answer::Last::Completed, None, ""), true),
     };
-    (body, is_stream, None, pieces.concat())
+    let words =
+        if body.starts_with('[') { pieces.concat() + " internal error" } else { pieces.concat() };
+    (body, is_stream, None, words)
 }
 
 /// RFC 3339 in two precisions, or a number.
@@ -148,13 +155,14 @@ fn time(random: &mut SplitMix, at: Timestamp) -> Value {
     }
 }
 
-/// Escapes characters of a JSON text that need no escape; outside strings there are none of them.
+/// Escapes characters of a JSON text that need no escape; of those chosen none may stand outside
+/// its strings.
 fn escaped(json: &str, choose: impl Fn(char) -> bool) -> String {
     let mut escaped = String::with_capacity(json.len());
     for character in json.chars() {
         if choose(character) {
             for unit in character.encode_utf16(&mut [0; 2]) {
-                escaped.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(escaped, "\\u{unit:04x}");
             }
         } else {
             escaped.push(character);

@@ -10,7 +10,7 @@ use crate::upstream::SplitMix;
 const WORDS: [&str; 40] = [
     "the",
     "request",
-    "errors",
+    "mistakes",
     "were",
     "temporary",
     "files,",
@@ -42,11 +42,11 @@ const WORDS: [&str; 40] = [
     "completed.",
     "status 500",
     "HTTP/1.1",
-    "upstream",
+    "downstream",
     "is",
     "invalid,",
     "authorization:",
-    "lookup",
+    "look-up",
     "disabled.",
 ];
 

@@ -310,21 +310,19 @@ pub(super) const COUNT: usize = OTHERS.len() + CATALOGUE.len();
 
 /// Returns a row.
 pub(super) fn row(number: usize) -> Row {
-    match OTHERS.get(number) {
-        Some(row) => *row,
-        None => {
-            let entry = &CATALOGUE[(number - OTHERS.len()) % CATALOGUE.len()];
-            Row {
-                status: entry.status,
-                origin: entry.origin,
-                code: entry.name,
-                kind: Some("proxy_error"),
-                message: entry.message,
-                detail: None,
-                ending: Ending::Complete,
-                body: Body::Error,
-            }
-        }
+    if let Some(row) = OTHERS.get(number) {
+        return *row;
+    }
+    let entry = &CATALOGUE[(number - OTHERS.len()) % CATALOGUE.len()];
+    Row {
+        status: entry.status,
+        origin: entry.origin,
+        code: entry.name,
+        kind: Some("proxy_error"),
+        message: entry.message,
+        detail: None,
+        ending: Ending::Complete,
+        body: Body::Error,
     }
 }
 

@@ -94,9 +94,10 @@ pub struct Truth {
     pub quoted_untold: u64,
 }
 
-/// Tells which texts stand in `words`.
+/// Tells which texts stand in `words`, however these are broken over lines.
 pub(super) fn says(words: &str) -> [bool; Query::ALL.len()] {
-    let words = words.to_lowercase();
+    let words: Vec<_> = words.split_whitespace().collect();
+    let words = words.join(" ").to_lowercase();
     Query::ALL.map(|query| words.contains(&query.text().to_lowercase()))
 }
 

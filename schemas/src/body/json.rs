@@ -34,7 +34,10 @@ pub(super) struct Top<'a> {
 #[must_use]
 pub fn read(body: &[u8]) -> Facts {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let Ok(top) = serde_json::from_slice::<Top<'_>>(body) else { return Facts::default() };
+    // A list would be taken for the fields in their order.
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    let top = is_object.then(|| serde_json::from_slice::<Top<'_>>(body).ok());
+    let Some(top) = top.flatten() else { return Facts::default() };
     let usage = top.usage.and_then(usage);
     if let Some(error) = top.error.and_then(parse).as_ref().and_then(BodyError::from_value) {
         return Facts { error: Some(error), usage, terminal: None };

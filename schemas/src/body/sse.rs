@@ -127,7 +127,10 @@ impl EventReader {
             self.end(Terminal::Completed);
             return;
         }
-        let event = serde_json::from_slice::<Event<'_>>(data).unwrap_or_default();
+        // A list would be taken for the fields in their order.
+        let is_object = data.trim_ascii_start().starts_with(b"{");
+        let event = is_object.then(|| serde_json::from_slice::<Event<'_>>(data).ok());
+        let event = event.flatten().unwrap_or_default();
         let kind = event.kind.and_then(parse);
         let kind = kind.as_ref().and_then(serde_json::Value::as_str);
         let name = kind.map_or(name, str::as_bytes);
