@@ -11,8 +11,10 @@ use schemas::symptom::{Alone, Condition};
 
 use crate::advice::{Advice, about};
 use crate::classify::Exchange;
-use crate::evidence::{Evidence, Question};
-use crate::recognise::Recognised;
+use crate::evidence::Evidence;
+use crate::proof::{common_code, counted, describe, shares, words_of};
+use crate::question::Question;
+use crate::recognise::{Recognised, StreamEnding};
 
 /// How sure a verdict is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
@@ -103,6 +105,10 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
         ];
         return verdict;
     }
+    let silence = question.recognised.wanted.ending == Some(StreamEnding::Silence);
+    if silence && origin == Origin::Client {
+        return from_silence(evidence, total);
+    }
     let newest = evidence
         .matches
         .iter()
@@ -111,8 +117,11 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
     let status = newest.and_then(|exchange| exchange.status);
     let status = status.or_else(|| question.recognised.wanted.statuses.first().copied());
     let Advice { what, acts, step, say } = about(origin, &code, status);
-    // What was left out or unread can only say otherwise where keys did not decide.
-    let undecided = evidence.left_out > 0 && evidence.by_key_only == 0;
+    // What was left unread can say otherwise, unless its key has told; and keys alone tell no words.
+    let undecided = match evidence.by_key_only {
+        0 => evidence.left_out > 0,
+        _ => evidence.left_out_untold > 0 || evidence.matches.is_empty(),
+    };
     let certain = most == total && !evidence.is_partial() && !undecided;
     let mut proof = vec![counted(question, evidence, origin, most, total)];
     proof.extend(newest.map(words_of));
@@ -130,62 +139,21 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
     }
 }
 
-/// `402 of 402 logged HTTP 500s are openai's; the 50 newest were read, all with its request id`
-fn counted(
-    question: &Question,
-    evidence: &Evidence,
-    origin: Origin,
-    most: u64,
-    total: u64,
-) -> String {
-    let wanted = &question.recognised.wanted;
-    let by_status = !wanted.statuses.is_empty() && !wanted.words_required;
-    let all_have_it = by_status
-        && evidence.matches.iter().all(|m| m.status.is_some_and(|s| wanted.statuses.contains(&s)));
-    let what = match wanted.statuses.as_slice() {
-        [status] if all_have_it => format!("logged HTTP {status}s"),
-        _ => "matching failures".to_owned(),
-    };
-    let read = evidence.matches.len();
-    let unread = match evidence.by_key_only {
-        0 => String::new(),
-        _ => format!("; {read} of them were read, the rest is told by their keys"),
-    };
-    let with_id = evidence.matches.iter().filter(|m| m.upstream_request_id.is_some()).count();
-    let ids = match with_id {
-        _ if origin != Origin::Openai || read == 0 => String::new(),
-        1 if read == 1 => ", it carries OpenAI's request id".to_owned(),
-        all if all == read => ", all read carry OpenAI's request id".to_owned(),
-        some => format!(", {some} of {read} read carry OpenAI's request id"),
-    };
-    format!("{most} of {total} {what} came from {origin}{unread}{ids}")
-}
-
-fn words_of(exchange: &Exchange) -> String {
-    let Some(error) = &exchange.error else { return "a success".to_owned() };
-    let status = exchange.status.map(|status| format!("HTTP {status} ")).unwrap_or_default();
-    let detail = error.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-    let words: String = error.message.chars().take(120).collect();
-    let words = if words.is_empty() { "no words".to_owned() } else { format!("\"{words}\"") };
-    format!("newest: {status}{}{detail}: {words}", error.code)
-}
-
-/// The code that most of the matches of an origin have; empty when none was read.
-fn common_code(evidence: &Evidence, origin: Origin) -> String {
-    let mut codes = std::collections::BTreeMap::<&str, u64>::new();
-    for error in evidence.matches.iter().filter_map(|exchange| exchange.error.as_ref()) {
-        if error.origin == origin {
-            *codes.entry(error.code.as_str()).or_default() += 1;
-        }
-    }
-    let most = codes.into_iter().max_by_key(|(_, count)| *count);
-    most.map(|(code, _)| code.to_owned()).unwrap_or_default()
-}
-
-fn shares(ranking: &[(u64, Origin)]) -> String {
-    let shares: Vec<_> =
-        ranking.iter().map(|(count, origin)| format!("{origin} {count}")).collect();
-    shares.join(", ")
+/// The client hung up because nothing came any more: that it did so is not the cause.
+fn from_silence(evidence: &Evidence, total: u64) -> Verdict {
+    let mut verdict = Verdict::likely(
+        Origin::Openai,
+        "the stream fell silent, and Codex gave up waiting before the proxy did.",
+    );
+    verdict.proof = vec![format!("{total} exchanges here ended by the client's hanging up")];
+    verdict.proof.extend(evidence.matches.first().map(words_of));
+    verdict.next_steps = vec![
+        "retry; if it lasts, look for a middlebox that buffers between Codex and the proxy"
+            .to_owned(),
+    ];
+    verdict.say = Some("The answer went silent, most likely at OpenAI. Retry.".to_owned());
+    verdict.of_matches = true;
+    verdict
 }
 
 /// The logs hold no such failure, which is evidence too.
@@ -220,15 +188,6 @@ fn without_match(question: &Question, evidence: &Evidence) -> Verdict {
             .push(format!("{} candidates are unread: raise --max", evidence.left_out));
     }
     verdict
-}
-
-fn describe(recognised: &Recognised) -> String {
-    let wanted = &recognised.wanted;
-    match (wanted.statuses.as_slice(), wanted.words_required) {
-        ([status], false) => format!("HTTP {status}"),
-        ([status], true) => format!("HTTP {status} with these words"),
-        _ => "failure like this".to_owned(),
-    }
 }
 
 /// What the text makes likely by itself. `asked` is given when logs were searched in vain.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemas::record::LoggedError;
 
 use super::*;
-use crate::evidence::Filters;
+use crate::question::Filters;
 use crate::recognise::recognise;
 use crate::window::Window;
 
@@ -95,6 +95,22 @@ fn what_was_not_read_forbids_certainty_unless_keys_decided() {
     capped.by_key_only = 7;
     *capped.counts.entry(Origin::Openai).or_default() += 7;
     assert_eq!(verdict(HIGH_DEMAND, &capped).1, Confidence::Certain);
+    capped.left_out_untold = 1;
+    assert_eq!(verdict(HIGH_DEMAND, &capped).1, Confidence::Likely);
+    capped.left_out_untold = 0;
+    capped.matches.clear();
+    assert_eq!(verdict(HIGH_DEMAND, &capped).1, Confidence::Likely, "keys alone, as on call");
+}
+
+#[test]
+fn a_client_that_gave_up_on_a_silent_stream_is_not_to_blame_for_the_silence() {
+    let mut gave_up = failure(200, Origin::Client, "client_closed");
+    gave_up.ending = Some(schemas::origin::Ending::ClientClosed);
+    let text = "stream disconnected before completion: idle timeout waiting for SSE";
+    let silent = evidence(std::slice::from_ref(&gave_up));
+    assert_eq!(verdict(text, &silent), (Some(Origin::Openai), Confidence::Likely));
+    let text = "stream closed before response.completed";
+    assert_eq!(verdict(text, &silent), (Some(Origin::Client), Confidence::Certain));
 }
 
 #[test]

@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod window;
 pub mod recognise;
+pub mod question;
 pub mod source;
 pub mod list;
 pub mod read;
@@ -16,5 +17,6 @@ pub mod needle;
 pub mod classify;
 pub mod evidence;
 pub mod advice;
+mod proof;
 pub mod judge;
 pub mod report;

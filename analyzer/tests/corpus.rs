@@ -77,14 +77,29 @@ fn counts_and_quotes_are_exact_from_a_folder() {
     let plan = plan(OBJECTS);
     let corpus = Corpus::new(&plan);
     let folder = Folder::of(&corpus.objects);
-    for query in Query::ALL {
-        let asked = Asked { corpus: &corpus, query, window: span(&plan), all: true };
+    for (query, all) in [
+        (Query::TemporaryErrors, true),
+        (Query::StreamClosed, true),
+        (Query::Internal, true),
+        (Query::UpstreamFailed, false),
+    ] {
+        let asked = Asked { corpus: &corpus, query, window: span(&plan), all };
         let json = asked.of(|arguments| folder.ask(arguments));
         assert_eq!(json["scanned"]["listed"], OBJECTS, "{query:?}");
     }
-    let asked =
-        Asked { corpus: &corpus, query: Query::UpstreamFailed, window: span(&plan), all: false };
-    asked.of(|arguments| folder.ask(arguments));
+}
+
+#[test]
+fn every_question_is_answered_exactly() {
+    let plan = Plan { seed: 7, ..plan(4_000) };
+    let corpus = Corpus::new(&plan);
+    let folder = Folder::of(&corpus.objects);
+    for query in Query::ALL {
+        for all in [true, false] {
+            let asked = Asked { corpus: &corpus, query, window: span(&plan), all };
+            asked.of(|arguments| folder.ask(arguments));
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

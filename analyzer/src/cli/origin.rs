@@ -8,9 +8,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Zoned};
 
 use super::{Exit, Failure, say};
-use crate::evidence::{Evidence, Filters, Question};
+use crate::evidence::Evidence;
 use crate::judge::judge;
 use crate::list::{self, Entry};
+use crate::question::{Filters, Question};
 use crate::read;
 use crate::recognise::recognise;
 use crate::report::{self, Answer};
@@ -102,7 +103,7 @@ pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
         all: arguments.all,
         max: arguments.max,
     };
-    let evidence = match &arguments.source {
+    let evidence = match arguments.source.as_deref().filter(|place| !place.is_empty()) {
         Some(place) => Some(look(place, &question, arguments.yes).await?),
         None => None,
     };
@@ -154,7 +155,7 @@ async fn look(place: &str, question: &Question, yes: bool) -> Result<Evidence, F
     let source: Arc<dyn LogSource> =
         source::open(place).await.map_err(|error| unreachable(&error))?.into();
     let logs = list::list(&*source, &question.window).await.map_err(|error| unreachable(&error))?;
-    let selection = question.select(&logs);
+    let mut selection = question.select(&logs);
     let many = selection.candidates.len();
     if many > ASK_FROM_LOGS && !yes {
         let dollars = many as f64 * DOLLARS_PER_GET;
@@ -167,12 +168,13 @@ async fn look(place: &str, question: &Question, yes: bool) -> Result<Evidence, F
         });
     }
     let progress = progress(&selection.candidates);
-    let reading = read::read(source, selection.candidates, question.prefilter(), |bytes| {
+    let candidates = std::mem::take(&mut selection.candidates);
+    let reading = read::read(source, candidates, question.prefilter(), |bytes| {
         progress.inc(bytes);
     });
     let reading = reading.await;
     progress.finish_and_clear();
-    Ok(question.gather(&logs, selection.left_out, reading))
+    Ok(question.gather(&logs, &selection, reading))
 }
 
 /// A bar on a terminal, and nothing elsewhere.

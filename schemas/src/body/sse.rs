@@ -162,10 +162,16 @@ impl EventReader {
         }
     }
 
-    /// The first final event decides; an `error` event only as long as none has come, since Codex
-    /// passes over it and takes whatever follows.
+    /// The first `response.completed` or `response.incomplete` decides; of failures the last. An
+    /// `error` event gives way to whatever follows, since Codex passes over it.
     fn end(&mut self, terminal: Terminal) {
-        if matches!(self.terminal, None | Some(Terminal::ErrorEvent(_))) {
+        let is_failure = matches!(terminal, Terminal::Failed(_) | Terminal::ErrorEvent(_));
+        let gives_way = match self.terminal {
+            None | Some(Terminal::ErrorEvent(_)) => true,
+            Some(Terminal::Failed(_)) => is_failure,
+            Some(Terminal::Completed | Terminal::Incomplete(_)) => false,
+        };
+        if gives_way {
             self.terminal = Some(terminal);
         }
     }

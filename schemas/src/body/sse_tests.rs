@@ -61,10 +61,22 @@ fn chat_completions_end_with_done_or_a_finish_reason() {
 }
 
 #[test]
-fn the_first_final_event_decides_and_an_error_event_gives_way_to_it() {
-    let error = "event: error\ndata: {\"type\":\"error\",\"message\":\"busy\"}\n\n";
-    assert_eq!(terminal(&format!("{error}{COMPLETED}")), Some(Terminal::Completed));
-    assert_eq!(terminal(&format!("{COMPLETED}{error}")), Some(Terminal::Completed));
+fn completion_is_final_and_of_failures_the_last_one_counts() {
+    let event = |message| {
+        format!("event: error\ndata: {{\"type\":\"error\",\"message\":\"{message}\"}}\n\n")
+    };
+    let failed = "event: response.failed\ndata: {\"response\":{\"error\":{\"message\":\"x\"}}}\n\n";
+    let (a, b) = (event("a"), event("b"));
+    assert_eq!(terminal(&format!("{a}{COMPLETED}")), Some(Terminal::Completed));
+    assert_eq!(terminal(&format!("{COMPLETED}{a}")), Some(Terminal::Completed));
+    let words = |stream: String| match terminal(&stream) {
+        Some(Terminal::Failed(error) | Terminal::ErrorEvent(error)) => error.message,
+        other => format!("{other:?}"),
+    };
+    assert_eq!(words(format!("{a}{b}")), "b");
+    assert_eq!(words(format!("{a}{failed}")), "x");
+    assert_eq!(words(format!("{failed}{b}")), "b");
+    assert_eq!(words(format!("{failed}{COMPLETED}")), "x");
 }
 
 #[test]
