@@ -157,7 +157,8 @@ fn of_old_record(view: &RecordView<'_>, body: &[u8]) -> Option<LoggedError> {
     let failed = view.status.is_some_and(|status| status >= 400);
     let succeeded = view.status.is_some_and(|status| status < 400);
     let facts = body::read(body);
-    let said = match (facts.terminal, facts.error) {
+    let error = facts.error.or(facts.message.filter(|_| !succeeded));
+    let said = match (facts.terminal, error) {
         (Some(Terminal::Failed(error) | Terminal::ErrorEvent(error)), _) | (_, Some(error)) => {
             Some(error)
         }

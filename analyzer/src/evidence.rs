@@ -46,8 +46,8 @@ pub struct Evidence {
     pub quoted: u64,
     /// Matching failures that were read, newest first.
     pub matches: Vec<Exchange>,
-    /// The exchange whose id the text carries.
-    pub named: Option<Exchange>,
+    /// The exchanges whose ids the text carries, newest first; successes too.
+    pub named: Vec<Exchange>,
     /// Developers hurt, of the matches that were read.
     pub developers: BTreeSet<String>,
     /// Tokens hurt, of all matches.
@@ -66,8 +66,10 @@ pub struct Evidence {
     pub since_then: u64,
     /// Whether a Lambda function wrote logs that were read; `None` where none of them says.
     pub on_lambda: Option<bool>,
-    /// Exchanges of the developer whom the question names, matching or not; of those read.
-    pub last_of_filtered: Option<Timestamp>,
+    /// The newest exchange that was read and passes the filters, matching or not.
+    pub last_of_filtered: Option<Exchange>,
+    /// Successes in the window whose logs were not read.
+    pub unread_successes: u64,
 }
 
 /// What was read.
@@ -95,7 +97,7 @@ impl Question {
         let keys: HashSet<_> = reading.exchanges.iter().map(|read| read.key.clone()).collect();
         let mut ids = HashSet::new();
         let mut turns = HashSet::new();
-        let recent = self.window.until - RECENT;
+        let recent = self.window.until.min(self.now) - RECENT;
         for exchange in reading.exchanges {
             if !ids.insert(exchange.exchange_id.clone()) {
                 evidence.duplicates += 1;
@@ -108,11 +110,11 @@ impl Question {
                 evidence.on_lambda = Some(on_lambda || evidence.on_lambda == Some(true));
             }
             if self.filters.hold(&exchange) && evidence.last_of_filtered.is_none() {
-                evidence.last_of_filtered = Some(exchange.started_at);
+                evidence.last_of_filtered = Some(exchange.clone());
             }
             let is_named = self.names_exchange(&exchange);
-            if is_named && exchange.error.is_some() {
-                evidence.named = Some(exchange.clone());
+            if is_named {
+                evidence.named.push(exchange.clone());
             }
             if !self.filters.hold(&exchange) {
                 continue;
@@ -162,7 +164,10 @@ impl Question {
                 evidence.duplicates += 1;
                 continue;
             }
-            let Some(origin) = told.error_origin else { continue };
+            let Some(origin) = told.error_origin else {
+                evidence.unread_successes += 1;
+                continue;
+            };
             let decided = key_decides && self.recognised.wanted.key_decides(&told);
             if decided {
                 *evidence.counts.entry(origin).or_default() += 1;

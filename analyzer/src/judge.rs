@@ -5,6 +5,7 @@
 //! - `likely` is what most of the evidence, or the text alone, points at.
 //! - Else the answer is `unknown`, with what to check. Never a silent default.
 
+use jiff::SignedDuration;
 use schemas::catalogue::ErrorCode;
 use schemas::origin::{Acts, Origin};
 use schemas::symptom::{Alone, Condition};
@@ -12,7 +13,7 @@ use schemas::symptom::{Alone, Condition};
 use crate::advice::{Advice, about};
 use crate::classify::Exchange;
 use crate::evidence::Evidence;
-use crate::proof::{common_code, counted, describe, shares, words_of};
+use crate::proof::{commonest, counted, describe, shares, words_of};
 use crate::question::Question;
 use crate::recognise::{Recognised, StreamEnding};
 
@@ -51,40 +52,58 @@ pub struct Verdict {
     pub of_matches: bool,
 }
 
+/// A failure older than this, with successes since, is hardly the one that somebody sees now.
+const OLD: SignedDuration = SignedDuration::from_hours(1);
+
 /// Judges. `evidence` is `None` when there is no source of logs.
 #[must_use]
 pub fn judge(question: &Question, evidence: Option<&Evidence>) -> Verdict {
     let recognised = &question.recognised;
     let Some(evidence) = evidence else { return from_text(recognised, None) };
-    if let Some(named) = &evidence.named {
-        return from_exchange(named);
+    if let Some(newest) = evidence.named.first() {
+        return from_exchange(newest, &evidence.named[1..]);
     }
     // An answer that came through this proxy has an id. A line that would show one and does not is
-    // about another answer, however many of that status are logged.
+    // about another answer, however many of that status are logged; and so is one with another id.
     let elsewhere = recognised.would_show_id && decided_by_id(recognised).is_some();
-    if evidence.total() == 0 || elsewhere {
+    let other_id = !evidence.matches.is_empty()
+        && !evidence.matches.iter().any(|exchange| could_have_id(exchange, &recognised.ids));
+    if evidence.total() == 0 || elsewhere || other_id {
         return without_match(question, evidence);
     }
     from_matches(question, evidence)
 }
 
+/// Tells whether an exchange can be one whose log shows none of these ids: where OpenAI sent no id,
+/// the client saw ours, and else it saw OpenAI's.
+fn could_have_id(exchange: &Exchange, ids: &[String]) -> bool {
+    let ours = ids.iter().any(|id| id.starts_with("cpx_"));
+    ids.is_empty() || ours == exchange.upstream_request_id.is_none()
+}
+
 /// The text carries the id of an exchange, and that exchange is here.
-fn from_exchange(exchange: &Exchange) -> Verdict {
-    let Some(error) = &exchange.error else { return Verdict::unknown("that exchange succeeded.") };
-    let Advice { what, acts, step, say } = about(error.origin, &error.code, exchange.status);
+fn from_exchange(exchange: &Exchange, others: &[Exchange]) -> Verdict {
     let who = exchange.developer.as_deref().map(|name| format!(", {name}")).unwrap_or_default();
-    let time = exchange.started_at.strftime("%H:%M:%S");
     let ids = exchange.upstream_request_id.as_deref().map(|id| format!(", {id}"));
+    let time = exchange.started_at.strftime("%H:%M:%S");
+    let named = format!("{}, {time} UTC{who}{}", exchange.exchange_id, ids.unwrap_or_default());
+    let Some(error) = &exchange.error else {
+        let mut verdict = Verdict::unknown("the exchange with this id succeeded here.");
+        verdict.proof = vec![named, words_of(exchange)];
+        verdict.next_steps = vec!["paste the line of the failure, with its own id".to_owned()];
+        return verdict;
+    };
+    let differs = |other: &&Exchange| other.error.as_ref().map(|e| e.origin) != Some(error.origin);
+    let other = others.iter().find(differs);
+    let Advice { what, acts, step, say } = about(error.origin, &error.code, exchange.status);
     Verdict {
         origin: Some(error.origin),
-        confidence: Confidence::Certain,
+        confidence: if other.is_some() { Confidence::Likely } else { Confidence::Certain },
         why: what,
         acts: Some(acts),
-        proof: vec![
-            format!("{}, {time} UTC{who}{}", exchange.exchange_id, ids.unwrap_or_default()),
-            words_of(exchange),
-        ],
-        other: None,
+        proof: vec![named, words_of(exchange)],
+        other: other
+            .map(|other| format!("the text names {} too: {}", other.exchange_id, words_of(other))),
         next_steps: vec![step],
         say: Some(say),
         of_matches: true,
@@ -109,34 +128,58 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
     if silence && origin == Origin::Client {
         return from_silence(evidence, total);
     }
-    let newest = evidence
-        .matches
-        .iter()
-        .find(|exchange| exchange.error.as_ref().is_some_and(|error| error.origin == origin));
-    let code = common_code(evidence, origin);
-    let status = newest.and_then(|exchange| exchange.status);
+    let (code, example, codes) = commonest(evidence, origin);
+    let status = example.and_then(|exchange| exchange.status);
     let status = status.or_else(|| question.recognised.wanted.statuses.first().copied());
     let Advice { what, acts, step, say } = about(origin, &code, status);
+    let others = ranking[1..].iter().map(|(count, origin)| format!("{origin} {count}"));
+    let others: Vec<_> = others.chain(codes).collect();
+    let mut proof = vec![counted(question, evidence, origin, most, total)];
+    proof.extend(example.map(words_of));
+    if !question.recognised.ids.is_empty() {
+        proof.insert(
+            1,
+            "none of them has the id of the text, which is not in this window".to_owned(),
+        );
+    }
+    let is_past = is_past(question, evidence);
+    let certain = most == total && !is_past && !is_open(question, evidence, origin);
+    Verdict {
+        origin: Some(origin),
+        confidence: if certain { Confidence::Certain } else { Confidence::Likely },
+        why: what.clone(),
+        acts: Some(acts),
+        proof,
+        other: (!others.is_empty()).then(|| format!("also: {}", others.join(", "))),
+        next_steps: vec![step],
+        say: Some(if is_past {
+            format!("That was earlier today: {what} It has worked since.")
+        } else {
+            say
+        }),
+        of_matches: true,
+    }
+}
+
+/// Tells whether something that was not looked at could say otherwise.
+fn is_open(question: &Question, evidence: &Evidence, origin: Origin) -> bool {
     // What was left unread can say otherwise, unless its key has told; and keys alone tell no words.
     let undecided = match evidence.by_key_only {
         0 => evidence.left_out > 0,
         _ => evidence.left_out_untold > 0 || evidence.matches.is_empty(),
     };
-    let certain = most == total && !evidence.is_partial() && !undecided;
-    let mut proof = vec![counted(question, evidence, origin, most, total)];
-    proof.extend(newest.map(words_of));
-    Verdict {
-        origin: Some(origin),
-        confidence: if certain { Confidence::Certain } else { Confidence::Likely },
-        why: what,
-        acts: Some(acts),
-        proof,
-        other: (ranking.len() > 1)
-            .then(|| format!("{} of {total}: {}", total - most, shares(&ranking[1..]))),
-        next_steps: vec![step],
-        say: Some(say),
-        of_matches: true,
-    }
+    // Whoever hangs up does not see an error: without a name it may be somebody else's hanging up.
+    let anybodys = origin == Origin::Client
+        && question.filters.developer.is_none()
+        && question.filters.session.is_none();
+    undecided || evidence.is_partial() || anybodys || !question.recognised.ids.is_empty()
+}
+
+/// Tells whether the last match is long ago, and all is well since.
+fn is_past(question: &Question, evidence: &Evidence) -> bool {
+    let until = question.window.until.min(question.now);
+    let is_old = evidence.last_seen.is_some_and(|last| until.duration_since(last) > OLD);
+    is_old && evidence.since_then > 0
 }
 
 /// The client hung up because nothing came any more: that it did so is not the cause.
@@ -163,11 +206,13 @@ fn without_match(question: &Question, evidence: &Evidence) -> Verdict {
     let what = describe(recognised);
     if evidence.total() > 0 {
         let shares: Vec<_> = evidence.counts.iter().map(|(o, n)| format!("{o} {n}")).collect();
-        verdict.other = Some(format!(
-            "{} logged here ({}), but each with an id, which this text would have shown",
-            evidence.total(),
-            shares.join(", ")
-        ));
+        let why = if recognised.ids.is_empty() {
+            "each with an id, which this text would have shown"
+        } else {
+            "none with the id of the text, nor with one of its kind"
+        };
+        let (total, shares) = (evidence.total(), shares.join(", "));
+        verdict.other = Some(format!("{total} logged here ({shares}), but {why}"));
     } else if evidence.listed == 0 {
         verdict.proof.push("no logs at all in this window".to_owned());
         verdict
@@ -222,13 +267,9 @@ fn from_text(recognised: &Recognised, asked: Option<(&Question, &Evidence)>) -> 
     };
     let mut verdict = match (likely, filtered) {
         (Some(origin), _) => Verdict::likely(origin, symptom.explains),
-        // Everyone's exchanges of this window were looked at, and none of hers is among them.
-        (None, Some(developer)) if symptom.proves != Condition::NothingSent => Verdict::likely(
-            Origin::Client,
-            &format!(
-                "{developer}'s Codex does not seem to reach this proxy: it logged no such answer."
-            ),
-        ),
+        (None, Some(developer)) if symptom.proves != Condition::NothingSent => {
+            return absent(developer, asked.map(|(_, evidence)| evidence), symptom.checks);
+        }
         (None, _) => Verdict::unknown("the text alone does not tell: several layers produce it."),
     };
     verdict.next_steps = symptom.checks.iter().map(|&check| check.to_owned()).collect();
@@ -237,6 +278,39 @@ fn from_text(recognised: &Recognised, asked: Option<(&Question, &Evidence)>) -> 
         let status = recognised.wanted.statuses.first().copied();
         verdict.acts = Some(about(origin, code, status).acts);
     }
+    verdict
+}
+
+/// A developer sees a failure that this proxy has not logged for them: do they reach it at all?
+fn absent(developer: &str, evidence: Option<&Evidence>, checks: &[&str]) -> Verdict {
+    let last = evidence.and_then(|evidence| evidence.last_of_filtered.as_ref());
+    let all_read = evidence.is_some_and(|e| e.unread_successes == 0 && e.left_out == 0);
+    let mut verdict = match last {
+        Some(last) => {
+            let mut verdict = Verdict::unknown(
+                "this proxy logged no such failure for them, though they do reach it.",
+            );
+            let status = last.status.map(|status| format!(", {status}")).unwrap_or_default();
+            let time = last.started_at.strftime("%d %b %H:%M:%S");
+            verdict.proof.push(format!("{developer}'s last exchange here: {time} UTC{status}"));
+            verdict
+        }
+        None if all_read => Verdict::likely(
+            Origin::Client,
+            &format!("{developer}'s Codex does not seem to reach this proxy in this window."),
+        ),
+        None => {
+            let mut verdict = Verdict::unknown("this proxy logged no such failure for them.");
+            verdict
+                .next_steps
+                .push("read every log: --all; it tells when they were last here".to_owned());
+            verdict
+        }
+    };
+    if last.is_none() {
+        verdict.next_steps.push(format!("is `{developer}` the name? codex-proxy token list"));
+    }
+    verdict.next_steps.extend(checks.iter().map(|&check| check.to_owned()));
     verdict
 }
 

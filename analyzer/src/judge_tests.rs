@@ -17,6 +17,7 @@ fn question(text: &str) -> Question {
         filters: Filters::default(),
         all: false,
         max: None,
+        now: until,
     }
 }
 
@@ -110,13 +111,16 @@ fn a_client_that_gave_up_on_a_silent_stream_is_not_to_blame_for_the_silence() {
     let silent = evidence(std::slice::from_ref(&gave_up));
     assert_eq!(verdict(text, &silent), (Some(Origin::Openai), Confidence::Likely));
     let text = "stream closed before response.completed";
-    assert_eq!(verdict(text, &silent), (Some(Origin::Client), Confidence::Certain));
+    assert_eq!(verdict(text, &silent), (Some(Origin::Client), Confidence::Likely), "whose?");
+    let mut hers = question(text);
+    hers.filters.developer = Some("dev-04".to_owned());
+    assert_eq!(judge(&hers, Some(&silent)).confidence, Confidence::Certain);
 }
 
 #[test]
 fn the_exchange_whose_id_is_in_the_text_settles_it() {
     let mut named = evidence(&[failure(500, Origin::Openai, "server_error")]);
-    named.named = Some(failure(401, Origin::Proxy, "proxy_invalid_token"));
+    named.named.push(failure(401, Origin::Proxy, "proxy_invalid_token"));
     assert_eq!(verdict(HIGH_DEMAND, &named), (Some(Origin::Proxy), Confidence::Certain));
 }
 
@@ -128,7 +132,11 @@ fn a_429_without_an_id_is_not_one_of_those_that_passed_the_proxy() {
     logged.on_lambda = Some(false);
     assert_eq!(verdict(text, &logged), (None, Confidence::Unknown), "no Lambda, no throttle");
     let with_id = format!("{text}, request id: req_1234567890");
-    assert_eq!(verdict(&with_id, &logged), (Some(Origin::Openai), Confidence::Certain));
+    assert_eq!(
+        verdict(&with_id, &logged),
+        (Some(Origin::Openai), Confidence::Likely),
+        "another id"
+    );
 }
 
 #[test]
@@ -169,4 +177,56 @@ fn without_logs_the_text_alone_is_likely_at_best() {
         assert_eq!(verdict.confidence, expected, "{text}");
         assert!(!verdict.next_steps.is_empty(), "{text}");
     }
+}
+
+#[test]
+fn an_id_that_is_not_here_is_another_exchange() {
+    let logged = evidence(&[failure(429, Origin::Openai, "rate_limit_exceeded")]);
+    let ours = "exceeded retry limit, last status: 429 Too Many Requests, request id: cpx_00000000000000000000000000000000";
+    assert_eq!(verdict(ours, &logged), (None, Confidence::Unknown), "OpenAI's has OpenAI's id");
+}
+
+#[test]
+fn two_ids_of_different_origin_are_not_certain_and_a_success_is_no_failure() {
+    let mut named = evidence(&[]);
+    named.named.push(failure(502, Origin::Network, "proxy_upstream_failed"));
+    named.named.push(failure(401, Origin::Openai, "invalid_api_key"));
+    let verdict = judge(&question(HIGH_DEMAND), Some(&named));
+    assert_eq!((verdict.origin, verdict.confidence), (Some(Origin::Network), Confidence::Likely));
+    assert!(verdict.other.is_some());
+    named.named.truncate(1);
+    named.named[0].error = None;
+    assert_eq!(judge(&question(HIGH_DEMAND), Some(&named)).origin, None);
+}
+
+#[test]
+fn what_is_long_over_is_told_as_past_and_not_as_certain() {
+    let mut over = evidence(&[failure(500, Origin::Openai, "server_error")]);
+    over.last_seen = "2026-11-22T00:30:00Z".parse().ok();
+    over.since_then = 200;
+    let verdict = judge(&question(HIGH_DEMAND), Some(&over));
+    assert_eq!((verdict.origin, verdict.confidence), (Some(Origin::Openai), Confidence::Likely));
+    assert!(verdict.say.is_some_and(|say| say.contains("earlier")));
+}
+
+#[test]
+fn a_developer_who_is_seen_here_does_reach_the_proxy() {
+    let mut hers = question(HIGH_DEMAND);
+    hers.filters.developer = Some("dev-04".to_owned());
+    let mut seen = evidence(&[]);
+    seen.last_of_filtered = Some(failure(200, Origin::Openai, "x"));
+    assert_eq!(judge(&hers, Some(&seen)).origin, None);
+    let mut unread = evidence(&[]);
+    unread.unread_successes = 5;
+    assert_eq!(judge(&hers, Some(&unread)).origin, None, "she may be among the unread");
+}
+
+#[test]
+fn code_and_status_are_told_of_one_and_the_same_exchange() {
+    let stream = failure(200, Origin::Openai, "aa");
+    let refused = failure(500, Origin::Openai, "zz");
+    let mixed = evidence(&[stream, refused.clone(), refused]);
+    let verdict = judge(&question("words nobody knows"), Some(&mixed));
+    assert!(verdict.why.contains("HTTP 500"), "{}", verdict.why);
+    assert_eq!(verdict.other.as_deref(), Some("also: aa 1"));
 }

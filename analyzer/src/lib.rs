@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod window;
+mod paste;
 pub mod recognise;
 pub mod question;
 pub mod source;

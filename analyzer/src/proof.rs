@@ -1,5 +1,7 @@
 //! The evidence in words: one line each, for the verdict to stand on.
 
+use std::collections::BTreeMap;
+
 use schemas::origin::Origin;
 
 use crate::classify::Exchange;
@@ -47,16 +49,28 @@ pub(crate) fn words_of(exchange: &Exchange) -> String {
     format!("newest: {status}{}{detail}: {words}", error.code)
 }
 
-/// The code that most of the matches of an origin have; empty when none was read.
-pub(crate) fn common_code(evidence: &Evidence, origin: Origin) -> String {
-    let mut codes = std::collections::BTreeMap::<&str, u64>::new();
-    for error in evidence.matches.iter().filter_map(|exchange| exchange.error.as_ref()) {
-        if error.origin == origin {
-            *codes.entry(error.code.as_str()).or_default() += 1;
-        }
+/// Returns the code that most of the matches of an origin have (empty when none was read), the newest
+/// of them, and the other codes with their counts.
+pub(crate) fn commonest(
+    evidence: &Evidence,
+    origin: Origin,
+) -> (String, Option<&Exchange>, Vec<String>) {
+    let mut codes = BTreeMap::<&str, (u64, &Exchange)>::new();
+    for exchange in &evidence.matches {
+        let Some(error) = exchange.error.as_ref().filter(|error| error.origin == origin) else {
+            continue;
+        };
+        // Newest first, so the first of a code is its newest.
+        codes.entry(error.code.as_str()).or_insert((0, exchange)).0 += 1;
     }
-    let most = codes.into_iter().max_by_key(|(_, count)| *count);
-    most.map(|(code, _)| code.to_owned()).unwrap_or_default()
+    let mut ranking: Vec<_> = codes.into_iter().collect();
+    ranking.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+    let others = ranking.iter().skip(1).map(|(code, (count, _))| format!("{code} {count}"));
+    let others = others.collect();
+    match ranking.first() {
+        Some((code, (_, newest))) => ((*code).to_owned(), Some(newest), others),
+        None => (String::new(), None, others),
+    }
 }
 
 pub(crate) fn shares(ranking: &[(u64, Origin)]) -> String {

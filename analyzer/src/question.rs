@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
 use schemas::body::Terminal;
 use schemas::key::LogKey;
 use schemas::origin::Ending;
@@ -14,6 +15,9 @@ use crate::list::{Entry, Logs};
 use crate::needle::Prefilter;
 use crate::recognise::{Recognised, StreamEnding, Wanted};
 use crate::window::Window;
+
+/// Successes that are read to see whether a developer reaches this proxy at all.
+const PEEK: usize = 200;
 
 /// A question to the logs.
 #[derive(Clone, Debug)]
@@ -28,6 +32,8 @@ pub struct Question {
     pub all: bool,
     /// Read no more logs than this.
     pub max: Option<usize>,
+    /// When it is asked.
+    pub now: Timestamp,
 }
 
 /// Narrows a question; each filter must hold.
@@ -76,12 +82,13 @@ impl Question {
             match entry.told {
                 // The second object of one exchange is a defect, counted elsewhere.
                 Some(told) if !seen.insert(told.exchange_id) => {}
+                Some(told) if self.names(&told) => first.push(entry.clone()),
                 Some(told) if told.error_origin.is_none() => {
-                    if self.all {
+                    if self.all || (self.filters.developer.is_some() && third.len() < PEEK) {
                         third.push(entry.clone());
                     }
                 }
-                Some(told) if self.names(&told) || self.recognised.wanted.key_can_match(&told) => {
+                Some(told) if self.recognised.wanted.key_can_match(&told) => {
                     first.push(entry.clone());
                 }
                 Some(told) if self.recognised.wanted.words_can_match(&told) => {
@@ -152,6 +159,7 @@ impl Wanted {
     pub(crate) fn key_decides(&self, told: &LogKey) -> bool {
         !self.statuses.is_empty()
             && !self.words_required
+            && !self.without_words
             && self.codes.is_empty()
             && self.statuses.contains(&told.status)
     }
@@ -173,7 +181,8 @@ impl Wanted {
             || exchange.status.is_some_and(|status| self.statuses.contains(&status));
         let code = self.codes.is_empty() || self.codes.contains(&error.code);
         let ending = self.ending.is_none_or(|ending| ended_like(exchange, ending));
-        status && code && ending
+        let silent = !self.without_words || error.message.is_empty();
+        status && code && ending && silent
     }
 }
 
@@ -195,6 +204,7 @@ fn ended_like(exchange: &Exchange, wanted: StreamEnding) -> bool {
             cut || ignored || error.detail.as_deref() == Some("error")
         }
         StreamEnding::BodyCut => cut,
+        StreamEnding::Broken => true,
         // It also waits in vain when a stream stays open after `response.failed`.
         StreamEnding::Silence => {
             error.code == "upstream_idle"

@@ -1,19 +1,20 @@
 //! From what a developer pastes to what it proves.
 //!
-//! In comes a terminal line, a piece of one, several wrapped ones or JSON; out goes the row of the
+//! In comes a terminal line or a piece of one; out goes the row of the
 //! symptom catalogue, who wrote the words, and what the logs are to be searched for. Decoration
-//! goes first: colours, prefixes of the TUI, curly apostrophes, line breaks.
+//! is gone by then (`paste`); curly apostrophes, letter case and line breaks are folded here.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
-use schemas::body::{BodyError, Shape};
 use schemas::catalogue::{CATALOGUE, ErrorCode};
 use schemas::origin::Origin;
 use schemas::symptom::{self, Condition, Symptom};
 
+use crate::paste::last_error;
+
 /// Shorter pieces of a known text stand for too many of them.
-const SHORTEST_PIECE: usize = 6;
+const SHORTEST_PIECE: usize = 10;
 
 /// What was recognised in a text.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub struct Wanted {
     pub words: String,
     /// The words must be there too; otherwise they are another way to match.
     pub words_required: bool,
+    /// Only an answer without any words of its own will do.
+    pub without_words: bool,
 }
 
 /// How a stream ended, as Codex sees it.
@@ -58,6 +61,8 @@ pub enum StreamEnding {
     BodyCut,
     /// In silence.
     Silence,
+    /// In any way but a good one.
+    Broken,
 }
 
 /// Folds a text for comparison: lower case, straight apostrophes, single spaces, no decoration.
@@ -95,79 +100,96 @@ pub fn recognise(text: &str) -> Recognised {
 }
 
 struct Rules {
-    ansi: Regex,
     ids: Regex,
-    prefix: Regex,
     /// Where the words of a server end within a line of Codex.
     tail: Regex,
-    rows: Vec<(Regex, &'static Symptom, String)>,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    pattern: Regex,
+    symptom: &'static Symptom,
+    /// The row's text, folded, without the status that many rows begin with.
+    text: String,
 }
 
 impl Rules {
     fn new() -> Self {
         let regex = |pattern: &str| Regex::new(pattern).expect("tested with the catalogue");
+        let status = regex(r"^unexpected status \d{3}[^:]*: ");
+        let row = |symptom: &'static Symptom| Row {
+            pattern: regex(symptom.pattern),
+            symptom,
+            text: status.replace(&fold(symptom.text), "").into_owned(),
+        };
         Self {
-            ansi: regex("\x1b(?:\\[[0-9;?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\))"),
             ids: regex(
                 r"(cpx_[0-9a-f]{32}|\breq_[0-9A-Za-z]{8,})|(?:request id|cf-ray): ([0-9A-Za-z_-]{6,})",
             ),
-            prefix: regex(
-                r"^(?:error: |warning: |reconnecting\.{3} \d+/\d+ \(|error running remote compact task: )+",
-            ),
             tail: regex(r",? (?:url|cf-ray|request id|auth error): .*$"),
-            rows: symptom::catalogue()
-                .map(|symptom| (regex(symptom.pattern), symptom, fold(symptom.text)))
-                .collect(),
+            rows: symptom::catalogue().map(row).collect(),
         }
     }
 
     fn recognise(&self, text: &str) -> Recognised {
-        let text = self.ansi.replace_all(text, "");
-        let text = unwrap_json(text.trim());
-        let folded = fold(&text.words);
-        let folded = self.prefix.replace(&folded, "").into_owned();
+        let pasted = last_error(text);
+        let folded = fold(&pasted.words);
         let ids = self
             .ids
-            .captures_iter(&text.words)
+            .captures_iter(&pasted.words)
             .filter_map(|found| found.get(1).or(found.get(2)).map(|id| id.as_str().to_owned()));
         let mut ids: Vec<String> = ids.collect();
         ids.dedup();
 
-        let row = self.rows.iter().find(|(pattern, _, _)| pattern.is_match(&folded));
+        let row = self.rows.iter().find(|row| row.pattern.is_match(&folded));
         let row = row.or_else(|| self.piece_of(&folded));
-        let captures = row.and_then(|(pattern, _, _)| pattern.captures(&folded));
+        let symptom = row.map(|row| row.symptom);
+        let captures = row.and_then(|row| row.pattern.captures(&folded));
         let group = |name| captures.as_ref().and_then(|c| c.name(name)).map(|found| found.as_str());
         let message = group("message").map(|said| self.tail.replace(said, "").trim().to_owned());
+        let message = message.filter(|message| !message.is_empty());
 
         let has_message = message.is_some();
         let said = message.unwrap_or_else(|| folded.clone());
-        let ours = text.ours.or_else(|| our_message(&said));
-        let symptom = row.map(|(_, symptom, _)| *symptom);
+        // An id that is not ours stands on an answer that is not ours.
+        let foreign_id = ids.iter().any(|id| id.starts_with("req_"));
+        let ours = pasted.ours.or_else(|| our_message(&said)).filter(|_| !foreign_id);
         let author = match (ours, symptom) {
             (Some(_), _) => Some(Origin::Proxy),
             (None, Some(symptom)) => Some(symptom.author),
-            (None, None) => text.is_error_body.then_some(Origin::Openai),
+            (None, None) => (pasted.is_error_body || foreign_id).then_some(Origin::Openai),
         };
         let mut wanted = symptom.map_or_else(Wanted::default, |symptom| {
             wanted(symptom, group("status"), group("code"), has_message)
         });
-        if ours.is_none() && text.is_error_body {
+        if ours.is_none() && pasted.is_error_body {
             // Codex prints the body of a 400 as it is, and of nothing else.
             wanted = Wanted { statuses: vec![400], words_required: true, ..Wanted::default() };
         }
-        // The client's word for an empty body is in no log.
-        wanted.words = if said == "unknown error" { String::new() } else { said };
+        if has_message && said == "unknown error" {
+            // The client's word for an empty body: in no log, and of no answer that had words.
+            wanted.without_words = true;
+        } else {
+            wanted.words = said;
+        }
         wanted.words_required &= !wanted.words.is_empty();
-        let has_status = !wanted.statuses.is_empty() && group("status").is_some();
-        let would_show_id = has_status && ids.is_empty();
+        // Only a whole line shows that there was no id: these two always show one that there was.
+        let is_whole = folded.contains(", url: ")
+            || (symptom.is_some_and(|s| s.id == "codex_retry_limit") && group("status").is_some());
+        let would_show_id = is_whole && !wanted.statuses.is_empty() && ids.is_empty();
         Recognised { folded, symptom, ours, author, wanted, ids, would_show_id }
     }
 
-    /// Finds the shortest known text that holds a piece: the most general one.
-    fn piece_of(&self, folded: &str) -> Option<&(Regex, &'static Symptom, String)> {
-        let long_enough = folded.len() >= SHORTEST_PIECE && our_message(folded).is_none();
-        let holds = self.rows.iter().filter(|(_, _, text)| long_enough && text.contains(folded));
-        holds.min_by_key(|(_, _, text)| text.len())
+    /// Finds the known text that a piece belongs to: of several only where they prove the same.
+    fn piece_of(&self, folded: &str) -> Option<&Row> {
+        let tells =
+            folded.len() >= SHORTEST_PIECE && folded.contains(' ') && our_message(folded).is_none();
+        let mut holds = self.rows.iter().filter(|row| tells && row.text.contains(folded));
+        let first = holds.next()?;
+        let same = |row: &Row| {
+            row.symptom.proves == first.symptom.proves && row.symptom.alone == first.symptom.alone
+        };
+        holds.all(same).then_some(first)
     }
 }
 
@@ -199,39 +221,10 @@ fn wanted(
         Condition::NoTerminalEvent => wanted.ending = Some(StreamEnding::NoTerminalEvent),
         Condition::BodyCut => wanted.ending = Some(StreamEnding::BodyCut),
         Condition::Silence => wanted.ending = Some(StreamEnding::Silence),
+        Condition::StreamBroken => wanted.ending = Some(StreamEnding::Broken),
         Condition::Words | Condition::NoAnswer | Condition::NothingSent => {}
     }
     wanted
-}
-
-/// A text out of the JSON that it may stand in.
-struct Unwrapped {
-    words: String,
-    ours: Option<ErrorCode>,
-    /// It is the body of an error, as a server sent it.
-    is_error_body: bool,
-}
-
-/// Takes the words out of an event of `codex exec --json`, or out of an error body.
-fn unwrap_json(text: &str) -> Unwrapped {
-    let plain = || Unwrapped { words: text.to_owned(), ours: None, is_error_body: false };
-    if Shape::of(text.as_bytes()) != Shape::Json {
-        return plain();
-    }
-    let Ok(value) = serde_json::from_str::<serde_json::Value>(text) else { return plain() };
-    let event = value["type"].as_str().is_some_and(|kind| kind == "error" || kind == "turn.failed");
-    let error = schemas::body::read(text.as_bytes()).error;
-    let error = error.or_else(|| BodyError::from_value(&value).filter(|_| event));
-    match error {
-        Some(error) if event => unwrap_json(&error.message),
-        // Lambda's own bodies are known as they stand.
-        Some(error) if value.get("error").is_some() => Unwrapped {
-            ours: error.code.as_deref().and_then(ErrorCode::from_name),
-            words: error.message,
-            is_error_body: true,
-        },
-        _ => plain(),
-    }
 }
 
 #[cfg(test)]

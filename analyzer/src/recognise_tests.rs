@@ -74,7 +74,15 @@ fn every_text_that_codex_prints_finds_its_row() {
             "unexpected status 504 Gateway Timeout: upstream request failed, url: x",
             "codex_unexpected_status",
         ),
+        ("unexpected status 503 Service Unavailable", "codex_unexpected_status"),
+        ("stream disconnected before completion", "codex_stream_disconnected"),
         ("something nobody has ever printed", "-"),
+        // Pieces that stand in several texts, or in one by chance, tell nothing.
+        ("unexpected status", "-"),
+        ("502 Bad Gateway", "-"),
+        ("forbidden", "-"),
+        ("try again", "-"),
+        ("Payload Too Large", "-"),
     ] {
         assert_eq!(id(text), expected, "{text}");
     }
@@ -90,8 +98,9 @@ fn a_status_line_carries_status_words_and_ids() {
     assert_eq!(found.wanted.words, "invalid or disabled token");
     assert_eq!(found.ids, ["cpx_01a200ea080c7b3e9f1c2d4a5b6c7d8e"]);
     let empty = recognise("unexpected status 502 Bad Gateway: Unknown error, url: http://x");
-    assert_eq!((empty.wanted.words.as_str(), empty.wanted.words_required), ("", false));
+    assert_eq!((empty.wanted.words.as_str(), empty.wanted.without_words), ("", true));
     assert!(empty.would_show_id);
+    assert!(!recognise("unexpected status 502 Bad Gateway: ").would_show_id, "not a whole line");
 }
 
 #[test]

@@ -81,7 +81,8 @@ fn every_defect_is_named_and_the_rest_is_counted() {
     assert_eq!(json["scanned"]["failed"], 2);
     assert_eq!(json["scanned"]["duplicates"], 1, "{}", defects.doubled);
     assert_eq!(json["scanned"]["mismatched"], json!([defects.disagreeing]));
-    assert_eq!(json["scanned"]["unrecognised"], defects.foreign.len());
+    let foreign = json["scanned"]["unrecognised"].as_array().map(Vec::len);
+    assert_eq!(foreign, Some(defects.foreign.len()));
 }
 
 #[test]

@@ -30,9 +30,12 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
         said.error = Some(BodyError::from_error_body(&stored));
     }
     let path = facts.target.split('?').next().unwrap_or_default();
-    let answers = facts.method == "POST"
-        && facts.status < 300
-        && OWE_TERMINAL.contains(&path.trim_end_matches('/'));
+    let succeeds = facts.method == "POST" && facts.status < 300;
+    let answers = succeeds && OWE_TERMINAL.contains(&path.trim_end_matches('/'));
+    if facts.status < 400 && !(answers || (succeeds && path.starts_with("/v1/responses/"))) {
+        // A file, a job or a stored response may carry an error that is not this exchange's.
+        (said.terminal, said.error) = (None, None);
+    }
     let outcome = outcome::classify(&Seen {
         answered: facts.answered,
         end: facts.end,

@@ -70,7 +70,7 @@ impl ResponseLog {
         let facts = match self.events {
             Some(events) => {
                 let (terminal, usage) = events.finish();
-                body::Facts { terminal, usage, error: None }
+                body::Facts { terminal, usage, ..body::Facts::default() }
             }
             None => body::read(&self.stored),
         };

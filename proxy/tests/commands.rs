@@ -113,7 +113,7 @@ fn a_name_that_is_none_is_refused_and_a_broken_file_is_left_alone() {
     fs::write(&file, "not json").expect("writable");
     let (code, stdout, stderr) = token(folder.path(), &["add", "dev-01"], "");
     assert_eq!((code, stdout.as_str()), (Some(3), ""));
-    assert!(stderr.contains("is not valid JSON of tokens"), "{stderr}");
+    assert!(stderr.contains("is not what `codex-proxy token` writes"), "{stderr}");
     assert_eq!(fs::read_to_string(&file).expect("a file"), "not json");
 }
 
@@ -196,5 +196,5 @@ fn a_server_that_cannot_use_its_place_says_which() {
 
     let (code, stderr) = serve(&["--tokens", file.to_str().expect("text")], Some(KEY));
     assert_eq!(code, Some(3));
-    assert!(stderr.contains("is not valid JSON of tokens"), "{stderr}");
+    assert!(stderr.contains("is not what `codex-proxy token` writes"), "{stderr}");
 }

@@ -111,6 +111,7 @@ fn proves(condition: symptom::Condition) -> String {
         Condition::NoTerminalEvent => "a stream without a terminal event for Codex".to_owned(),
         Condition::BodyCut => "a body that broke off".to_owned(),
         Condition::Silence => "a stream that fell silent".to_owned(),
+        Condition::StreamBroken => "a stream that failed or ended too early".to_owned(),
         Condition::Words => "an error with these words".to_owned(),
         Condition::NoAnswer => "no answer of OpenAI or this proxy; there may be no log".to_owned(),
         Condition::NothingSent => "nothing that this proxy could have seen".to_owned(),

@@ -22,6 +22,10 @@ use crate::window::{Window, parse_moment};
 const ASK_FROM_LOGS: usize = 120_000;
 /// S3's price of a GET, in dollars.
 const DOLLARS_PER_GET: f64 = 0.4e-6;
+/// Characters of a text that can be looked for; any log holds fewer than these.
+const SHORTEST_TEXT: usize = 3;
+/// How far a proxy's clock may be ahead of ours.
+const SKEW: SignedDuration = SignedDuration::from_mins(15);
 /// Keys of unreadable logs that are named.
 const NAMED: usize = 5;
 
@@ -90,8 +94,8 @@ enum Output {
 pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
     let now = current_time();
     let begun = tokio::time::Instant::now();
-    let query = query(&arguments.text)?;
     let window = window(&arguments, &now)?;
+    let query = query(&arguments.text)?;
     let question = Question {
         recognised: recognise(&query),
         window: window.clone(),
@@ -102,6 +106,7 @@ pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
         },
         all: arguments.all,
         max: arguments.max,
+        now: now.timestamp(),
     };
     let evidence = match arguments.source.as_deref().filter(|place| !place.is_empty()) {
         Some(place) => Some(look(place, &question, arguments.yes).await?),
@@ -133,12 +138,18 @@ pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
 
 /// Names what is wrong with the data on stderr, and says how the command ends.
 fn end(answer: &Answer) -> Exit {
+    if let Some(evidence) = answer.evidence.as_ref().filter(|e| !e.unrecognised.is_empty()) {
+        say(&format!("note: {} objects are no logs by their names", evidence.unrecognised.len()));
+        for key in evidence.unrecognised.iter().take(NAMED) {
+            say(&format!("  {}", report::printable(key)));
+        }
+    }
     if let Some(evidence) = &answer.evidence
         && evidence.is_partial()
     {
         say(&format!("warning: partial answer: {} logs could not be read", evidence.unread.len()));
         for unread in evidence.unread.iter().take(NAMED) {
-            say(&format!("  {}: {}", unread.key, unread.why));
+            say(&report::printable(&format!("  {}: {}", unread.key, unread.why)));
         }
         if evidence.unread.iter().any(|unread| unread.denied) {
             say(
@@ -196,8 +207,14 @@ fn query(text: &[String]) -> Result<String, Failure> {
     } else {
         text.join(" ")
     };
-    if query.trim().is_empty() {
+    let text = query.trim();
+    if text.is_empty() {
         return Err(usage("the text is empty; paste what the developer sees"));
+    }
+    if text.chars().count() < SHORTEST_TEXT {
+        return Err(usage(&format!(
+            "`{text}` is too short to mean anything; paste the whole line"
+        )));
     }
     Ok(query)
 }
@@ -209,8 +226,8 @@ fn window(arguments: &OriginArguments, now: &Zoned) -> Result<Window, Failure> {
     let since = moment("--since", &arguments.since)?;
     let until = match &arguments.until {
         Some(until) => moment("--until", until)?,
-        // The moment itself belongs to the window, and clocks differ a little.
-        None => now.timestamp() + SignedDuration::from_secs(1),
+        // Clocks differ: what the proxy's clock dates a little ahead has happened all the same.
+        None => now.timestamp() + SKEW,
     };
     if since >= until {
         return Err(usage(&format!("--since {since} is not before --until {until}")));

@@ -67,8 +67,8 @@ struct Scanned {
     duplicates: u64,
     /// Keys that tell another outcome than their record.
     mismatched: Vec<String>,
-    /// Objects that are no logs by their name.
-    unrecognised: u64,
+    /// Objects that are no logs by their name; the first hundred.
+    unrecognised: Vec<String>,
     /// Keys of logs that could not be read, with the reason; the first hundred.
     failures: Vec<String>,
 }
@@ -140,7 +140,7 @@ pub fn render(answer: &Answer) -> String {
             capped: answer.capped,
             duplicates: evidence.duplicates,
             mismatched: evidence.mismatched.clone(),
-            unrecognised: evidence.unrecognised.len() as u64,
+            unrecognised: evidence.unrecognised.iter().take(NAMED).cloned().collect(),
             failures: failures.map(|unread| format!("{}: {}", unread.key, unread.why)).collect(),
         },
         author: name(answer.recognised.author),

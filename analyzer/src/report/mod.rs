@@ -13,7 +13,7 @@ use crate::recognise::Recognised;
 use crate::window::Window;
 
 pub use json::{JsonAnswer, render as to_json, schema};
-pub use text::{render as to_text, render_list};
+pub use text::{printable, render as to_text, render_list};
 
 /// Everything that an answer says.
 #[derive(Debug)]
@@ -43,8 +43,14 @@ impl Answer {
         self.recognised.symptom
     }
 
-    /// Tells whether matches came in the last minutes of the window, and the window ends now.
+    /// Tells whether matches came in the last minutes, and the window ends now.
     fn is_ongoing(&self) -> bool {
-        self.evidence.as_ref().is_some_and(|evidence| evidence.recent.0 > 0)
+        let recent = self.evidence.as_ref().is_some_and(|evidence| evidence.recent.0 > 0);
+        recent && self.window.until >= self.now
+    }
+
+    /// The window without the future, which is only there for clocks that are ahead.
+    fn looked_at(&self) -> Window {
+        Window { since: self.window.since, until: self.window.until.min(self.now) }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use schemas::origin::{Acts, Origin};
 
 use super::Answer;
@@ -19,9 +19,9 @@ pub fn render(answer: &Answer) -> String {
     let verdict = &answer.verdict;
     let origin = verdict.origin.map_or("unknown", Origin::as_str);
     let mut lines = vec![match verdict.confidence {
-        Confidence::Certain => format!("{origin}, certain: {}", verdict.why),
-        Confidence::Likely => format!("{origin}, likely: {}", verdict.why),
-        Confidence::Unknown => format!("{origin}: {}", verdict.why),
+        Confidence::Certain => printable(&format!("{origin}, certain: {}", verdict.why)),
+        Confidence::Likely => printable(&format!("{origin}, likely: {}", verdict.why)),
+        Confidence::Unknown => printable(&format!("{origin}: {}", verdict.why)),
     }];
     let mut line = |label: &str, text: &str| {
         if !text.is_empty() {
@@ -55,7 +55,7 @@ pub fn render_list(answer: &Answer) -> String {
     let mut list = String::new();
     for exchange in answer.evidence.iter().flat_map(|evidence| &evidence.matches) {
         let Some(error) = &exchange.error else { continue };
-        let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        let or = |text: &Option<String>| printable(text.as_deref().unwrap_or("-"));
         let status = exchange.status.map_or("-".to_owned(), |status| status.to_string());
         let time = exchange.started_at.to_zoned(answer.zone.clone());
         let _ = writeln!(
@@ -63,10 +63,10 @@ pub fn render_list(answer: &Answer) -> String {
             "{}  {status:3}  {:11}  {:24}  {:10}  {:12}  {}  {}",
             time.strftime("%Y-%m-%d %H:%M:%S"),
             error.origin,
-            error.code,
+            printable(&error.code),
             or(&exchange.developer),
             or(&exchange.model),
-            exchange.upstream_request_id.as_deref().unwrap_or(&exchange.exchange_id),
+            printable(exchange.upstream_request_id.as_deref().unwrap_or(&exchange.exchange_id)),
             cut(&printable(&error.message)),
         );
     }
@@ -145,9 +145,7 @@ fn now(answer: &Answer, evidence: &Evidence) -> String {
     };
     let span = format!("first {}, last {}", clock(first), clock(last));
     let (failed, all) = evidence.recent;
-    if answer.is_ongoing()
-        && answer.now.duration_since(answer.window.until) < SignedDuration::from_mins(1)
-    {
+    if answer.is_ongoing() {
         let share = if all > 0 {
             format!(": {}% of the exchanges of the last 5 min", (failed * 100 / all.max(failed)))
         } else {
@@ -159,7 +157,7 @@ fn now(answer: &Answer, evidence: &Evidence) -> String {
         0 => String::new(),
         successes => format!("; {} since", count(successes, "success")),
     };
-    format!("none for {}{since}; {span}", ago(last, answer.window.until))
+    format!("none for {}{since}; {span}", ago(last, answer.looked_at().until))
 }
 
 fn looked(answer: &Answer) -> String {
@@ -167,7 +165,7 @@ fn looked(answer: &Answer) -> String {
         return "at the text only; with --source DIR or s3://BUCKET the logs decide".to_owned();
     };
     let mut parts = vec![
-        answer.window.describe(&answer.zone),
+        answer.looked_at().describe(&answer.zone),
         format!("{} logs", grouped(evidence.listed)),
         format!("{} read", grouped(evidence.read)),
     ];
@@ -175,6 +173,12 @@ fn looked(answer: &Answer) -> String {
         parts.push(format!("{} left out by --max", grouped(evidence.left_out)));
     }
     parts.push(format!("{} unreadable", grouped(evidence.unread.len() as u64)));
+    if !evidence.unrecognised.is_empty() {
+        parts.push(format!(
+            "{} objects that are no logs",
+            grouped(evidence.unrecognised.len() as u64)
+        ));
+    }
     if evidence.duplicates > 0 {
         parts.push(format!("{} duplicates", grouped(evidence.duplicates)));
     }
@@ -212,7 +216,8 @@ fn grouped(number: u64) -> String {
 }
 
 /// Makes a text from a log harmless for a terminal.
-fn printable(text: &str) -> String {
+#[must_use]
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

@@ -49,12 +49,12 @@ pub enum TokenFileError {
         source: io::Error,
     },
     /// The file is not what `codex-proxy token` writes.
-    #[error("token file `{path}` is not valid JSON of tokens")]
+    #[error("token file `{path}` is not what `codex-proxy token` writes, from line {line} on")]
     Format {
         /// The file.
         path: PathBuf,
-        /// Where it goes wrong.
-        source: serde_json::Error,
+        /// Where it goes wrong; not what stands there, which may be a token.
+        line: usize,
     },
 }
 
@@ -97,8 +97,9 @@ impl TokenFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             read => read.map_err(|source| self.io("read", source))?,
         };
-        let content: Content = serde_json::from_slice(&text)
-            .map_err(|source| TokenFileError::Format { path: self.path.clone(), source })?;
+        let content: Content = serde_json::from_slice(&text).map_err(|error| {
+            TokenFileError::Format { path: self.path.clone(), line: error.line() }
+        })?;
         Ok(content.tokens)
     }
 
@@ -120,8 +121,10 @@ impl TokenFile {
 
         let mut content = Content { tokens: self.rows()? };
         let result = change(&mut content.tokens);
-        let json = serde_json::to_vec_pretty(&content)
-            .map_err(|source| TokenFileError::Format { path: self.path.clone(), source })?;
+        let json = serde_json::to_vec_pretty(&content).map_err(|error| TokenFileError::Format {
+            path: self.path.clone(),
+            line: error.line(),
+        })?;
         let temporary = self.path.with_extension("new");
         let mut options = fs::OpenOptions::new();
         options.write(true).create(true).truncate(true);

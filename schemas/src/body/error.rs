@@ -28,20 +28,23 @@ impl BodyError {
         self.code.as_deref().or(self.kind.as_deref())
     }
 
-    /// Reads an `error` value; `None` for `null` and for values that cannot hold one.
+    /// Reads an `error` value; `None` for `null`, for an empty one, and for values that hold none.
     #[must_use]
     pub fn from_value(error: &Value) -> Option<Self> {
         match error {
-            Value::String(message) => Some(Self { message: limited(message), ..Self::default() }),
-            Value::Object(fields) => Some(Self {
-                code: fields.get("code").and_then(word),
-                kind: fields.get("type").and_then(word),
-                message: fields
-                    .get("message")
-                    .and_then(word)
-                    .map(|m| limited(&m))
-                    .unwrap_or_default(),
-            }),
+            Value::String(message) if !message.is_empty() => {
+                Some(Self { message: limited(message), ..Self::default() })
+            }
+            Value::Object(fields) => {
+                let message = fields.get("message").and_then(word);
+                let error = Self {
+                    code: fields.get("code").and_then(word),
+                    kind: fields.get("type").and_then(word),
+                    message: message.map(|message| limited(&message)).unwrap_or_default(),
+                };
+                // Some answers carry an empty error beside their success.
+                (error != Self::default()).then_some(error)
+            }
             _ => None,
         }
     }
@@ -49,7 +52,10 @@ impl BodyError {
     /// Reads the body of an answer that is known to be an error, whatever its shape.
     #[must_use]
     pub fn from_error_body(body: &[u8]) -> Self {
-        let from_json = (Shape::of(body) == Shape::Json).then(|| super::json::read(body).error);
+        let from_json = (Shape::of(body) == Shape::Json).then(|| {
+            let facts = super::json::read(body);
+            facts.error.or(facts.message)
+        });
         // A compressed or binary body has no words to show.
         let text = || {
             let quoted = serde_json::from_slice::<String>(body).ok();

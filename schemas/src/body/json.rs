@@ -40,7 +40,7 @@ pub fn read(body: &[u8]) -> Facts {
     let Some(top) = top.flatten() else { return Facts::default() };
     let usage = top.usage.and_then(usage);
     if let Some(error) = top.error.and_then(parse).as_ref().and_then(BodyError::from_value) {
-        return Facts { error: Some(error), usage, terminal: None };
+        return Facts { error: Some(error), usage, ..Facts::default() };
     }
     // A bare `message` is an error only where nothing says that the object is an answer.
     if top.object.is_none()
@@ -48,7 +48,7 @@ pub fn read(body: &[u8]) -> Facts {
         && let Some(Value::String(message)) = top.message.and_then(parse)
     {
         let error = BodyError { message: limited(&message), ..BodyError::default() };
-        return Facts { error: Some(error), usage, terminal: None };
+        return Facts { message: Some(error), usage, ..Facts::default() };
     }
     let terminal = match top.status.and_then(parse) {
         Some(Value::String(status)) if status == "incomplete" => {
@@ -56,7 +56,7 @@ pub fn read(body: &[u8]) -> Facts {
         }
         _ => None,
     };
-    Facts { terminal, error: None, usage }
+    Facts { terminal, usage, ..Facts::default() }
 }
 
 /// Reads the reason of an incomplete response; `incomplete` when it gives none.

@@ -68,6 +68,9 @@ pub struct Facts {
     pub terminal: Option<Terminal>,
     /// The error that a JSON body carries outside a stream.
     pub error: Option<BodyError>,
+    /// A bare `message` where nothing says that the object is an answer: an error, unless the status
+    /// says otherwise.
+    pub message: Option<BodyError>,
     /// Tokens used.
     pub usage: Option<Usage>,
 }
@@ -80,7 +83,7 @@ pub fn read(body: &[u8]) -> Facts {
             let mut reader = EventReader::default();
             reader.push(body);
             let (terminal, usage) = reader.finish();
-            Facts { terminal, usage, error: None }
+            Facts { terminal, usage, ..Facts::default() }
         }
         Shape::Json => json::read(body),
         Shape::Empty | Shape::Html | Shape::Text => Facts::default(),

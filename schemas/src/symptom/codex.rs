@@ -233,7 +233,7 @@ pub(super) const CODEX: &[Symptom] = &[
     Symptom {
         id: "codex_unexpected_status",
         text: "unexpected status {status}: {message}, url: {url}, cf-ray: {ray}, request id: {id}",
-        pattern: r"unexpected status (?<status>\d{3})[^:]*: ?(?<message>.*)",
+        pattern: r"unexpected status (?<status>\d{3})(?:[^:]*: ?(?<message>.*))?",
         author: Origin::Client,
         proves: Condition::StatusInText,
         alone: Alone::IdDecides(Origin::Aws),
@@ -243,11 +243,21 @@ pub(super) const CODEX: &[Symptom] = &[
     Symptom {
         id: "codex_stream_message",
         text: "stream disconnected before completion: {message}",
-        pattern: "stream disconnected before completion(?:: (?<message>.+))?",
+        pattern: "stream disconnected before completion: (?<message>.+)",
         author: Origin::Client,
         proves: Condition::Words,
         alone: Alone::Likely(Origin::Openai),
         explains: "Codex CLI passes on the words of a response.failed event",
+        checks: CUT,
+    },
+    Symptom {
+        id: "codex_stream_disconnected",
+        text: "stream disconnected before completion",
+        pattern: "stream disconnected before completion",
+        author: Origin::Client,
+        proves: Condition::StreamBroken,
+        alone: Alone::Open,
+        explains: "Codex CLI begins many sentences like this; what follows tells a failure from a cut and a silence",
         checks: CUT,
     },
     Symptom {

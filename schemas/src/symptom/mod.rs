@@ -52,6 +52,8 @@ pub enum Condition {
     BodyCut,
     /// A stream fell silent.
     Silence,
+    /// A stream failed or ended too early, in whatever way.
+    StreamBroken,
     /// The error says the words that the text carries.
     Words,
     /// No answer came at all, so this proxy may never have seen the request.

@@ -127,7 +127,7 @@ pub(super) const SERVERS: &[Symptom] = &[
     },
     Symptom {
         id: "openai_edge_page",
-        text: "<html><head><title>502 Bad Gateway</title></head><body><center>cloudflare</center></body></html>",
+        text: "<html>{page}<center>cloudflare</center></body></html>",
         pattern: "(?:<html|<!doctype|<title>|<center>).*cloudflare|<center>cloudflare|cloudflare ray id",
         author: Origin::OpenaiEdge,
         proves: Condition::Words,
