@@ -172,7 +172,8 @@ fn is_open(question: &Question, evidence: &Evidence, origin: Origin) -> bool {
     let anybodys = origin == Origin::Client
         && question.filters.developer.is_none()
         && question.filters.session.is_none();
-    undecided || evidence.is_partial() || anybodys || !question.recognised.ids.is_empty()
+    let foreign_id = !question.recognised.ids.is_empty();
+    undecided || evidence.is_partial() || anybodys || foreign_id || question.recognised.is_vague()
 }
 
 /// Tells whether the last match is long ago, and all is well since.

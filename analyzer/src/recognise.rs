@@ -35,6 +35,14 @@ pub struct Recognised {
     pub would_show_id: bool,
 }
 
+impl Recognised {
+    /// Tells whether the text is only a word or two that many errors say.
+    pub(crate) fn is_vague(&self) -> bool {
+        let is_known = self.symptom.is_some() || self.ours.is_some();
+        !is_known && (self.folded.len() < SHORTEST_PIECE || !self.folded.contains(' '))
+    }
+}
+
 /// What to search the logs for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -166,7 +174,9 @@ impl Rules {
             // Codex prints the body of a 400 as it is, and of nothing else.
             wanted = Wanted { statuses: vec![400], words_required: true, ..Wanted::default() };
         }
-        if has_message && said == "unknown error" {
+        if symptom.is_some_and(|symptom| symptom.proves == Condition::StatusAlone) {
+            // Its digits may stand in any text.
+        } else if has_message && said == "unknown error" {
             // The client's word for an empty body: in no log, and of no answer that had words.
             wanted.without_words = true;
         } else {
@@ -209,7 +219,7 @@ fn wanted(
     let mut wanted = Wanted::default();
     match symptom.proves {
         Condition::Status(statuses) => wanted.statuses = statuses.to_vec(),
-        Condition::StatusInText => {
+        Condition::StatusInText | Condition::StatusAlone => {
             wanted.statuses = status.and_then(|s| s.parse().ok()).into_iter().collect();
             wanted.words_required = has_message;
             if wanted.statuses.is_empty() && symptom.id == "codex_retry_limit" {

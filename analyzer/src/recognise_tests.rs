@@ -79,7 +79,8 @@ fn every_text_that_codex_prints_finds_its_row() {
         ("something nobody has ever printed", "-"),
         // Pieces that stand in several texts, or in one by chance, tell nothing.
         ("unexpected status", "-"),
-        ("502 Bad Gateway", "-"),
+        ("502 Bad Gateway", "http_status"),
+        ("HTTP 500", "http_status"),
         ("forbidden", "-"),
         ("try again", "-"),
         ("Payload Too Large", "-"),

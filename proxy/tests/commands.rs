@@ -115,6 +115,11 @@ fn a_name_that_is_none_is_refused_and_a_broken_file_is_left_alone() {
     assert_eq!((code, stdout.as_str()), (Some(3), ""));
     assert!(stderr.contains("is not what `codex-proxy token` writes"), "{stderr}");
     assert_eq!(fs::read_to_string(&file).expect("a file"), "not json");
+    // Somebody wrote tokens into the file in place of their hashes: they are not repeated.
+    fs::write(&file, r#"{"tokens":["cpt_canary_in_the_wrong_place"]}"#).expect("writable");
+    let (code, stdout, stderr) = token(folder.path(), &["list"], "");
+    assert_eq!(code, Some(3));
+    assert!(!format!("{stdout}{stderr}").contains("canary"), "{stderr}");
 }
 
 #[tokio::test]

@@ -233,6 +233,42 @@ async fn a_body_that_is_no_text_is_kept_as_base64() {
 }
 
 #[tokio::test]
+async fn an_error_that_is_not_the_exchanges_own_is_none() {
+    for (method, path, body) in [
+        (
+            "GET",
+            "/v1/fine_tuning/jobs/1",
+            r#"{"status":"succeeded","error":{"code":null,"message":null,"param":null}}"#,
+        ),
+        (
+            "GET",
+            "/v1/responses/resp_1",
+            r#"{"id":"resp_1","object":"response","status":"failed","error":{"code":"server_error","message":"x"}}"#,
+        ),
+        ("GET", "/v1/files/1/content", "data: {\"error\":{\"message\":\"internal error\"}}\n\n"),
+        ("POST", "/v1/embeddings", r#"{"message":"ok"}"#),
+        (
+            "POST",
+            RESPONSES,
+            r#"{"id":"r","object":"response","status":"completed","error":{},"usage":null}"#,
+        ),
+    ] {
+        let openai = RawUpstream::start().await;
+        let proxy = Setup::new().upstream(openai.url()).start().await;
+        let answer = async {
+            let mut forwarded = openai.accept().await;
+            forwarded.read_until("\r\n\r\n").await;
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            forwarded.send(format!("{head}{body}")).await;
+            forwarded
+        };
+        let _ = tokio::join!(proxy.ask(method, path).send(), answer);
+        let logs = proxy.finish().await;
+        assert_eq!(logs.only().record.error, None, "{method} {path} {body}");
+    }
+}
+
+#[tokio::test]
 async fn log_body_is_obeyed_and_everything_else_is_known() {
     for (log_body, of_success, of_error) in
         [(LogBody::Full, true, true), (LogBody::Errors, false, true), (LogBody::None, false, false)]

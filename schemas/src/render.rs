@@ -105,7 +105,9 @@ fn proves(condition: symptom::Condition) -> String {
             let statuses: Vec<_> = statuses.iter().map(u16::to_string).collect();
             format!("an answer with HTTP status {}", statuses.join(" or "))
         }
-        Condition::StatusInText => "an answer with the status in the text".to_owned(),
+        Condition::StatusInText | Condition::StatusAlone => {
+            "an answer with the status in the text".to_owned()
+        }
         Condition::Code(codes) => format!("an error with code {}", codes.join(" or ")),
         Condition::CodeInText => "an error with the code in the text".to_owned(),
         Condition::NoTerminalEvent => "a stream without a terminal event for Codex".to_owned(),

@@ -261,6 +261,16 @@ pub(super) const CODEX: &[Symptom] = &[
         checks: CUT,
     },
     Symptom {
+        id: "http_status",
+        text: "{status} {reason}",
+        pattern: r"^(?:http(?:/1\.1)? )?(?:status:? )?(?:code:? )?(?<status>[45]\d{2})(?: [a-z' -]{3,40})?$",
+        author: Origin::Client,
+        proves: Condition::StatusAlone,
+        alone: Alone::Open,
+        explains: "a bare HTTP status, as any client names it",
+        checks: TURNED_AWAY,
+    },
+    Symptom {
         id: "codex_reconnecting",
         text: "Reconnecting... {n}/{m}",
         pattern: r"reconnecting\.{3} \d+/\d+",

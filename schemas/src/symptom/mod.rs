@@ -42,6 +42,8 @@ pub enum Condition {
     Status(&'static [u16]),
     /// Somebody answered with the status that the text carries.
     StatusInText,
+    /// The text is nothing but a status, and somebody answered with it.
+    StatusAlone,
     /// The error has one of these codes.
     Code(&'static [&'static str]),
     /// The error has the code that the text carries.
@@ -98,7 +100,7 @@ mod tests {
     fn what_the_condition_takes_from_the_text_is_a_group_of_the_pattern() {
         for symptom in catalogue() {
             let group = match symptom.proves {
-                Condition::StatusInText => "(?<status>",
+                Condition::StatusInText | Condition::StatusAlone => "(?<status>",
                 Condition::CodeInText => "(?<code>",
                 _ => continue,
             };
