@@ -103,7 +103,7 @@ fn failure(view: &RecordView<'_>) -> Failure {
                 AnsweredBy::Openai => Origin::Openai,
                 AnsweredBy::Proxy => Origin::Proxy,
             };
-            let said = BodyError::from_error_body(&body);
+            let said = body::read_failure(&body);
             Some(logged(origin, said, view.status))
         }
         _ => of_old_record(view, &body),
@@ -164,7 +164,7 @@ fn of_old_record(view: &RecordView<'_>, body: &[u8]) -> Option<LoggedError> {
         }
         (Some(Terminal::Completed | Terminal::Incomplete(_)) | None, None) => {
             let text = matches!(Shape::of(body), Shape::Html | Shape::Text) && !succeeded;
-            (failed || text).then(|| BodyError::from_error_body(body))
+            (failed || text).then(|| body::read_failure(body))
         }
     }?;
     let ours = ErrorCode::from_message(said.message.trim());

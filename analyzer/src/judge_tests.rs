@@ -1,6 +1,7 @@
 //! Verdicts from evidence made by hand: when is it certain, likely, unknown?
 
 use jiff::Timestamp;
+use schemas::origin::Acts;
 use schemas::record::LoggedError;
 
 use super::*;

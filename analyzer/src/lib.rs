@@ -19,5 +19,7 @@ pub mod classify;
 pub mod evidence;
 pub mod advice;
 mod proof;
+pub mod verdict;
+mod presume;
 pub mod judge;
 pub mod report;

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use schemas::body::{BodyError, Shape};
+use schemas::body::Shape;
 use schemas::origin::Ending;
 use schemas::record::{Client, Encoding, LogRecord, LoggedError, SCHEMA_VERSION, Upstream};
 
@@ -27,7 +27,7 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
     let (stored, mut said) = facts.response.finish();
     let response_truncated = (stored.len() as u64) < response_bytes;
     if matches!(facts.answered, Answered::Openai { status, .. } if status >= 400) {
-        said.error = Some(BodyError::from_error_body(&stored));
+        said.error = Some(schemas::body::read_failure(&stored));
     }
     let path = facts.target.split('?').next().unwrap_or_default();
     let succeeds = facts.method == "POST" && facts.status < 300;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Answer;
 use crate::evidence::Evidence;
-use crate::judge::Confidence;
+use crate::verdict::Confidence;
 
 /// The answer of `analyzer origin --json`.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 use schemas::symptom::Symptom;
 
 use crate::evidence::Evidence;
-use crate::judge::Verdict;
 use crate::recognise::Recognised;
+use crate::verdict::Verdict;
 use crate::window::Window;
 
 pub use json::{JsonAnswer, render as to_json, schema};

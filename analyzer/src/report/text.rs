@@ -7,7 +7,7 @@ use schemas::origin::{Acts, Origin};
 
 use super::Answer;
 use crate::evidence::Evidence;
-use crate::judge::Confidence;
+use crate::verdict::Confidence;
 use crate::window::ago;
 
 /// Columns that a line is cut at.

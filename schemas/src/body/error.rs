@@ -5,8 +5,6 @@
 
 use serde_json::Value;
 
-use super::Shape;
-
 /// Characters of a message that are kept.
 const MESSAGE_LIMIT: usize = 2_000;
 
@@ -47,22 +45,6 @@ impl BodyError {
             }
             _ => None,
         }
-    }
-
-    /// Reads the body of an answer that is known to be an error, whatever its shape.
-    #[must_use]
-    pub fn from_error_body(body: &[u8]) -> Self {
-        let from_json = (Shape::of(body) == Shape::Json).then(|| {
-            let facts = super::json::read(body);
-            facts.error.or(facts.message)
-        });
-        // A compressed or binary body has no words to show.
-        let text = || {
-            let quoted = serde_json::from_slice::<String>(body).ok();
-            let text = quoted.as_deref().or_else(|| std::str::from_utf8(body).ok());
-            text.map(Self::from_text).unwrap_or_default()
-        };
-        from_json.flatten().unwrap_or_else(text)
     }
 
     /// Takes a text as the message, white space folded.

@@ -89,3 +89,19 @@ pub fn read(body: &[u8]) -> Facts {
         Shape::Empty | Shape::Html | Shape::Text => Facts::default(),
     }
 }
+
+/// Reads the body of an answer that is known to be an error, whatever its shape.
+#[must_use]
+pub fn read_failure(body: &[u8]) -> BodyError {
+    let from_json = (Shape::of(body) == Shape::Json).then(|| {
+        let facts = json::read(body);
+        facts.error.or(facts.message)
+    });
+    // A compressed or binary body has no words to show.
+    let text = || {
+        let quoted = serde_json::from_slice::<String>(body).ok();
+        let text = quoted.as_deref().or_else(|| std::str::from_utf8(body).ok());
+        text.map(BodyError::from_text).unwrap_or_default()
+    };
+    from_json.flatten().unwrap_or_else(text)
+}

@@ -1,0 +1,66 @@
+//! A verdict: whose failure it was, how sure that is, and what follows.
+
+use schemas::origin::{Acts, Origin};
+
+/// How sure a verdict is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Confidence {
+    /// The evidence excludes the others.
+    Certain,
+    /// Most of it, or the text alone, points there.
+    Likely,
+    /// Nothing decides.
+    Unknown,
+}
+
+/// Whose failure it was, and what follows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// The layer that produced the failure; `None` is the finding that nothing decides.
+    pub origin: Option<Origin>,
+    /// How sure that is.
+    pub confidence: Confidence,
+    /// What happened, a sentence.
+    pub why: String,
+    /// Who has to do something; `None` while the origin is unknown.
+    pub acts: Option<Acts>,
+    /// The evidence, a sentence each.
+    pub proof: Vec<String>,
+    /// Evidence that points elsewhere.
+    pub other: Option<String>,
+    /// What to do, or to check.
+    pub next_steps: Vec<String>,
+    /// A sentence for the chat.
+    pub say: Option<String>,
+    /// The matching failures are what this verdict is about; otherwise they are evidence against.
+    pub of_matches: bool,
+}
+
+impl Verdict {
+    /// The finding that nothing decides.
+    pub(crate) fn unknown(why: &str) -> Self {
+        Self {
+            origin: None,
+            confidence: Confidence::Unknown,
+            why: why.to_owned(),
+            acts: None,
+            proof: Vec::new(),
+            other: None,
+            next_steps: Vec::new(),
+            say: None,
+            of_matches: false,
+        }
+    }
+
+    /// What most points at, acted upon by whoever runs that layer.
+    pub(crate) fn likely(origin: Origin, why: &str) -> Self {
+        let acts = match origin {
+            Origin::Client => Acts::Developer,
+            Origin::Openai | Origin::OpenaiEdge => Acts::Openai,
+            Origin::Proxy | Origin::Aws | Origin::Network => Acts::Us,
+        };
+        let confidence = Confidence::Likely;
+        Self { origin: Some(origin), confidence, acts: Some(acts), ..Self::unknown(why) }
+    }
+}
