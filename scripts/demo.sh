@@ -102,5 +102,5 @@ How it was reached: analyzer/src/judge.rs. Try next:
   analyzer origin "invalid or disabled token"         # the proxy's own words
   analyzer origin "upstream request failed"           # nobody answered
   analyzer origin "stream closed before response.completed"
-  analyzer origin "exceeded retry limit, last status: 429 Too Many Requests" --json
+  analyzer origin "429 Too Many Requests" --json      # for programs
 END

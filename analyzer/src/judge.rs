@@ -1,12 +1,13 @@
 //! From a recognised text and the evidence to a verdict. Pure; the one place that says "certain".
 //!
 //! - `certain` needs evidence that excludes the other layers: the very exchange, or every match of
-//!   one origin with nothing left unread that could say otherwise.
+//!   one origin with nothing left unread that could say otherwise, for a text that is not vague.
 //! - `likely` is what most of the evidence, or the text alone, points at.
 //! - Else the answer is `unknown`, with what to check. Never a silent default.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use schemas::origin::Origin;
+use schemas::symptom::{Alone, Symptom};
 
 use crate::advice::{Advice, about};
 use crate::classify::Exchange;
@@ -16,8 +17,9 @@ use crate::proof::{commonest, counted, shares, words_of};
 use crate::question::Question;
 use crate::recognise::StreamEnding;
 use crate::verdict::{Confidence, Verdict};
+use crate::window::ago;
 
-/// A failure older than this, with successes since, is hardly the one that somebody sees now.
+/// A failure older than this is hardly the one that somebody sees now.
 const OLD: SignedDuration = SignedDuration::from_hours(1);
 
 /// Judges. `evidence` is `None` when there is no source of logs.
@@ -26,7 +28,7 @@ pub fn judge(question: &Question, evidence: Option<&Evidence>) -> Verdict {
     let recognised = &question.recognised;
     let Some(evidence) = evidence else { return from_text(recognised, None) };
     if let Some(newest) = evidence.named.first() {
-        return from_exchange(newest, &evidence.named[1..]);
+        return from_exchange(question, newest, &evidence.named[1..]);
     }
     // An answer that came through this proxy has an id. A line that would show one and does not is
     // about another answer, however many of that status are logged; and so is one with another id.
@@ -47,11 +49,12 @@ fn could_have_id(exchange: &Exchange, ids: &[String]) -> bool {
 }
 
 /// The text carries the id of an exchange, and that exchange is here.
-fn from_exchange(exchange: &Exchange, others: &[Exchange]) -> Verdict {
+fn from_exchange(question: &Question, exchange: &Exchange, others: &[Exchange]) -> Verdict {
     let who = exchange.developer.as_deref().map(|name| format!(", {name}")).unwrap_or_default();
-    let ids = exchange.upstream_request_id.as_deref().map(|id| format!(", {id}"));
+    let openai_id = exchange.upstream_request_id.as_deref().map(|id| format!(", {id}"));
     let time = exchange.started_at.strftime("%H:%M:%S");
-    let named = format!("{}, {time} UTC{who}{}", exchange.exchange_id, ids.unwrap_or_default());
+    let named =
+        format!("{}, {time} UTC{who}{}", exchange.exchange_id, openai_id.unwrap_or_default());
     let Some(error) = &exchange.error else {
         let mut verdict = Verdict::unknown("the exchange with this id succeeded here.");
         verdict.proof = vec![named, words_of(exchange)];
@@ -60,6 +63,13 @@ fn from_exchange(exchange: &Exchange, others: &[Exchange]) -> Verdict {
     };
     let differs = |other: &&Exchange| other.error.as_ref().map(|e| e.origin) != Some(error.origin);
     let other = others.iter().find(differs);
+    let other =
+        other.map(|other| format!("the text names {} too: {}", other.exchange_id, words_of(other)));
+    let wanted = &question.recognised.wanted;
+    let agrees = !wanted.has_condition() || wanted.matches(exchange);
+    let other = other.or_else(|| {
+        (!agrees).then(|| "the text tells of another failure than this exchange".to_owned())
+    });
     let Advice { what, acts, step, say } = about(error.origin, &error.code, exchange.status);
     Verdict {
         origin: Some(error.origin),
@@ -67,8 +77,7 @@ fn from_exchange(exchange: &Exchange, others: &[Exchange]) -> Verdict {
         why: what,
         acts: Some(acts),
         proof: vec![named, words_of(exchange)],
-        other: other
-            .map(|other| format!("the text names {} too: {}", other.exchange_id, words_of(other))),
+        other,
         next_steps: vec![step],
         say: Some(say),
         of_matches: true,
@@ -98,6 +107,7 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
     let status = status.or_else(|| question.recognised.wanted.statuses.first().copied());
     let Advice { what, acts, step, say } = about(origin, &code, status);
     let others = ranking[1..].iter().map(|(count, origin)| format!("{origin} {count}"));
+    let codes_differ = !codes.is_empty();
     let others: Vec<_> = others.chain(codes).collect();
     let mut proof = vec![counted(question, evidence, origin, most, total)];
     proof.extend(example.map(words_of));
@@ -107,21 +117,18 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
             "none of them has the id of the text, which is not in this window".to_owned(),
         );
     }
-    let is_past = is_past(question, evidence);
+    let until = question.window.until.min(question.now);
+    let is_past = evidence.last_seen.is_some_and(|last| until.duration_since(last) > OLD);
     let certain = most == total && !is_past && !is_open(question, evidence, origin);
     Verdict {
         origin: Some(origin),
         confidence: if certain { Confidence::Certain } else { Confidence::Likely },
-        why: what.clone(),
+        why: if codes_differ { format!("mostly this: {what}") } else { what.clone() },
         acts: Some(acts),
         proof,
         other: (!others.is_empty()).then(|| format!("also: {}", others.join(", "))),
         next_steps: vec![step],
-        say: Some(if is_past {
-            format!("That was earlier today: {what} It has worked since.")
-        } else {
-            say
-        }),
+        say: Some(if is_past { told_as_past(&what, evidence, until) } else { say }),
         of_matches: true,
     }
 }
@@ -138,14 +145,22 @@ fn is_open(question: &Question, evidence: &Evidence, origin: Origin) -> bool {
         && question.filters.developer.is_none()
         && question.filters.session.is_none();
     let foreign_id = !question.recognised.ids.is_empty();
-    undecided || evidence.is_partial() || anybodys || foreign_id || question.recognised.is_vague()
+    // Where the id decides, a text without one may be about an answer that never came by here.
+    let decides = |symptom: &Symptom| matches!(symptom.alone, Alone::IdDecides(_));
+    let no_id = question.recognised.symptom.is_some_and(decides);
+    undecided
+        || evidence.is_partial()
+        || anybodys
+        || foreign_id
+        || no_id
+        || question.recognised.is_vague()
 }
 
-/// Tells whether the last match is long ago, and all is well since.
-fn is_past(question: &Question, evidence: &Evidence) -> bool {
-    let until = question.window.until.min(question.now);
-    let is_old = evidence.last_seen.is_some_and(|last| until.duration_since(last) > OLD);
-    is_old && evidence.since_then > 0
+/// The sentence for the chat about a failure that is over.
+fn told_as_past(what: &str, evidence: &Evidence, until: Timestamp) -> String {
+    let ago = evidence.last_seen.map(|last| ago(last, until)).unwrap_or_default();
+    let since = if evidence.since_then > 0 { " Others have had answers since." } else { "" };
+    format!("The last one is {ago} old: {what}{since}")
 }
 
 /// The client hung up because nothing came any more: that it did so is not the cause.

@@ -19,9 +19,12 @@ pub(crate) struct Pasted {
     pub(crate) ours: Option<ErrorCode>,
     /// It is the body of an error, as a server sent it.
     pub(crate) is_error_body: bool,
+    /// Session that a whole run of Codex names.
+    pub(crate) session: Option<String>,
 }
 
 struct Marks {
+    session: Regex,
     ansi: Regex,
     /// Where an error begins, in `codex exec` and in the terminal user interface.
     error: Regex,
@@ -36,6 +39,7 @@ static MARKS: LazyLock<Marks> = LazyLock::new(|| {
     Marks {
         ansi: regex("\x1b(?:\\[[0-9;?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\))"),
         error: regex(r"(?m)^[ \t]*(?:ERROR: |■[ \t]*)"),
+        session: regex(r#"(?m)(?:^session id: |"thread_id":\s*")([0-9a-fA-F-]{36})"#),
         prefix: regex(r"(?i)^(?:error: |warning: |error running remote compact task: )+"),
         wrapper: regex(r"(?is)^reconnecting\.{3}\s+\d+/\d+\s+\((.*?)\)?$"),
     }
@@ -44,11 +48,14 @@ static MARKS: LazyLock<Marks> = LazyLock::new(|| {
 /// Finds the last error in a paste.
 pub(crate) fn last_error(text: &str) -> Pasted {
     let text = MARKS.ansi.replace_all(text, "");
-    if let Some(message) = last_event(&text) {
-        return unwrap(&message);
-    }
-    let begins = MARKS.error.find_iter(&text).last().map_or(0, |mark| mark.end());
-    unwrap(&text[begins..])
+    let session = MARKS.session.captures(&text).map(|found| found[1].to_owned());
+    let pasted = if let Some(message) = last_event(&text) {
+        unwrap(&message)
+    } else {
+        let begins = MARKS.error.find_iter(&text).last().map_or(0, |mark| mark.end());
+        unwrap(&text[begins..])
+    };
+    Pasted { session, ..pasted }
 }
 
 /// Finds the message of the last failed event of `codex exec --json`.
@@ -84,6 +91,7 @@ fn unwrap(text: &str) -> Pasted {
             ours: error.code.as_deref().and_then(ErrorCode::from_name),
             words: error.message,
             is_error_body: true,
+            session: None,
         },
         // Lambda's own bodies are known as they stand.
         None => plain(),
@@ -117,6 +125,16 @@ mod tests {
         assert_eq!(last_error(&events.join("\n")).words, "Unsupported value");
         assert_eq!(last_error(&events[1]).words, "some fault");
         assert_eq!(last_error("Reconnecting... 2/5 (a (b) c)").words, "a (b) c");
+    }
+
+    #[test]
+    fn the_session_of_a_whole_run_is_read() {
+        let id = "01a20399-4e95-7000-8000-000000000000";
+        let run = format!("workdir: x\nsession id: {id}\nERROR: high demand");
+        assert_eq!(last_error(&run).session.as_deref(), Some(id));
+        let event = format!("{{\"type\":\"thread.started\",\"thread_id\":\"{id}\"}}");
+        assert_eq!(last_error(&event).session.as_deref(), Some(id));
+        assert_eq!(last_error("high demand").session, None);
     }
 
     #[test]

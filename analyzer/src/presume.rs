@@ -18,6 +18,10 @@ use crate::verdict::{Confidence, Verdict};
 pub(crate) fn without_match(question: &Question, evidence: &Evidence) -> Verdict {
     let recognised = &question.recognised;
     let mut verdict = from_text(recognised, Some((question, evidence)));
+    if verdict.origin == Some(Origin::Aws) && evidence.on_lambda == Some(false) {
+        let why = "Lambda's words, but the proxy that wrote these logs does not run on Lambda.";
+        verdict = Verdict { next_steps: verdict.next_steps, ..Verdict::unknown(why) };
+    }
     let what = describe(recognised);
     if evidence.total() > 0 {
         let shares: Vec<_> = evidence.counts.iter().map(|(o, n)| format!("{o} {n}")).collect();
@@ -63,6 +67,8 @@ pub(crate) fn from_text(recognised: &Recognised, asked: Option<(&Question, &Evid
                 Origin::Openai,
                 "an error body of OpenAI's shape, not one of the proxy's.",
             );
+            let status = recognised.wanted.statuses.first().copied();
+            verdict.acts = Some(about(Origin::Openai, "", status).acts);
         }
         verdict.next_steps = vec![
             "paste the whole line as it stands in the terminal, with its id if it has one"

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use schemas::body::Terminal;
 use schemas::key::LogKey;
-use schemas::origin::Ending;
+use schemas::origin::{Ending, Origin};
 
 use crate::classify::Exchange;
 use crate::list::{Entry, Logs};
@@ -94,6 +94,8 @@ impl Question {
                 Some(told) if self.recognised.wanted.words_can_match(&told) => {
                     second.push(entry.clone());
                 }
+                // Whoever is asked about is looked for in every error.
+                Some(_) if self.filters.developer.is_some() => third.push(entry.clone()),
                 Some(_) => {}
                 None => first.push(entry.clone()),
             }
@@ -110,7 +112,8 @@ impl Question {
     #[must_use]
     pub fn prefilter(&self) -> Prefilter {
         let wanted = &self.recognised.wanted;
-        if !wanted.codes.is_empty() || wanted.ending.is_some() || !self.recognised.ids.is_empty() {
+        let by_record = !wanted.codes.is_empty() || wanted.ending.is_some();
+        if by_record || !self.recognised.ids.is_empty() || self.filters.developer.is_some() {
             return Prefilter::everything();
         }
         let statuses = if wanted.words_required { &[][..] } else { &wanted.statuses };
@@ -134,7 +137,7 @@ impl Question {
 
 impl Wanted {
     /// Tells whether a condition is asked for at all, besides words.
-    fn has_condition(&self) -> bool {
+    pub(crate) fn has_condition(&self) -> bool {
         !self.statuses.is_empty() || !self.codes.is_empty() || self.ending.is_some()
     }
 
@@ -192,18 +195,20 @@ fn ended_like(exchange: &Exchange, wanted: StreamEnding) -> bool {
     if exchange.status.is_some_and(|status| status >= 300) {
         return false;
     }
-    let cut = match exchange.ending {
-        Some(Ending::ClientClosed | Ending::Deadline | Ending::Interrupted) => true,
-        Some(Ending::UpstreamCut) => error.code != "upstream_idle",
-        Some(Ending::Complete) | None => false,
-    };
+    let broke_off = matches!(
+        exchange.ending,
+        Some(Ending::ClientClosed | Ending::UpstreamCut | Ending::Deadline | Ending::Interrupted)
+    );
     match wanted {
-        // Codex passes over an `error` event, and then misses the end.
+        // Codex passes over an `error` event, and then misses the end; so it does after a page in
+        // the place of a stream. A stream that was silent for too long is broken off abruptly.
         StreamEnding::NoTerminalEvent => {
             let ignored = matches!(exchange.terminal, Some(Terminal::ErrorEvent(_)));
-            cut || ignored || error.detail.as_deref() == Some("error")
+            let is_page = error.origin == Origin::OpenaiEdge;
+            let closed = broke_off && error.code != "upstream_idle";
+            closed || ignored || is_page || error.detail.as_deref() == Some("error")
         }
-        StreamEnding::BodyCut => cut,
+        StreamEnding::BodyCut => broke_off,
         StreamEnding::Broken => true,
         // It also waits in vain when a stream stays open after `response.failed`.
         StreamEnding::Silence => {

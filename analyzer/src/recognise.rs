@@ -16,6 +16,9 @@ use crate::paste::last_error;
 /// Shorter pieces of a known text stand for too many of them.
 const SHORTEST_PIECE: usize = 10;
 
+/// Fewer words than this, which nobody is known to print, many errors say by chance.
+const FEWEST_WORDS: usize = 4;
+
 /// What was recognised in a text.
 #[derive(Clone, Debug)]
 pub struct Recognised {
@@ -31,6 +34,8 @@ pub struct Recognised {
     pub wanted: Wanted,
     /// Ids that the text carries, as they stand in it.
     pub ids: Vec<String>,
+    /// Session that a whole run of Codex names.
+    pub session: Option<String>,
     /// The text is a whole line with a status, which would show an id if there had been one.
     pub would_show_id: bool,
 }
@@ -39,7 +44,7 @@ impl Recognised {
     /// Tells whether the text is only a word or two that many errors say.
     pub(crate) fn is_vague(&self) -> bool {
         let is_known = self.symptom.is_some() || self.ours.is_some();
-        !is_known && (self.folded.len() < SHORTEST_PIECE || !self.folded.contains(' '))
+        !is_known && self.folded.split(' ').count() < FEWEST_WORDS
     }
 }
 
@@ -187,14 +192,17 @@ impl Rules {
         let is_whole = folded.contains(", url: ")
             || (symptom.is_some_and(|s| s.id == "codex_retry_limit") && group("status").is_some());
         let would_show_id = is_whole && !wanted.statuses.is_empty() && ids.is_empty();
-        Recognised { folded, symptom, ours, author, wanted, ids, would_show_id }
+        let session = pasted.session;
+        Recognised { folded, symptom, ours, author, wanted, ids, session, would_show_id }
     }
 
     /// Finds the known text that a piece belongs to: of several only where they prove the same.
     fn piece_of(&self, folded: &str) -> Option<&Row> {
         let tells =
             folded.len() >= SHORTEST_PIECE && folded.contains(' ') && our_message(folded).is_none();
-        let mut holds = self.rows.iter().filter(|row| tells && row.text.contains(folded));
+        let is_sentence =
+            |row: &&Row| row.symptom.author != Origin::Aws && row.text.contains(folded);
+        let mut holds = self.rows.iter().filter(|row| tells && is_sentence(row));
         let first = holds.next()?;
         let same = |row: &Row| {
             row.symptom.proves == first.symptom.proves && row.symptom.alone == first.symptom.alone

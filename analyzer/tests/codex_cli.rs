@@ -87,6 +87,15 @@ async fn one_sentence_of_codex_is_traced_to_an_error_event_and_to_a_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_silence_and_a_page_in_the_place_of_a_stream_are_told_from_a_cut() {
+    check(&[
+        fault("idle", "error decoding response body", "openai", "upstream_idle"),
+        fault("html-200", "stream closed before response.completed", "openai_edge", "edge_200"),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dead_upstream_is_the_networks() {
     let Some(codex) = codex() else { return };
     // Port 9 of loopback: nobody listens.
@@ -183,7 +192,9 @@ impl Stage {
         let folder = || tempfile::tempdir().expect("a folder");
         let (logs, home) = (folder(), folder());
         let mut proxy = Command::new(proxy_binary())
-            .args(["serve", "--listen", "127.0.0.1:0", "--upstream", upstream, "--logs"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--upstream", upstream])
+            // Shorter than Codex's patience, so that it is the proxy that ends a silence.
+            .args(["--idle-timeout", "3", "--logs"])
             .arg(logs.path())
             .env("OPENAI_API_KEY", "sk-test-not-a-real-key")
             .env("CODEX_PROXY_TOKENS", home.path().join("tokens.json"))

@@ -92,7 +92,7 @@ fn a_token_that_was_pasted_badly_is_diagnosed() {
         (new[..39].to_owned(), 1, "its checksum is wrong", ""),
         (new.replace("cpt_", "cpt_x"), 1, "its checksum is wrong", ""),
         ("some-stranger\n".to_owned(), 1, "unknown token, id ", ""),
-        (String::new(), 1, "unknown token, id ", ""),
+        (String::new(), 2, "", "no token was given"),
     ] {
         let (got, stdout, stderr) = token(folder, &["check"], &input);
         assert_eq!(got, Some(code), "{input:?}");

@@ -5,12 +5,11 @@ use std::process::ExitCode;
 /// The table, as `--help` prints it.
 pub(super) const TABLE: &str = "\
 Exit codes:
-  0  a verdict was given, or all is healthy
+  0  a verdict was given
   1  unknown, or nothing found
   2  the command line is wrong
   3  source or AWS unreachable, missing, or not allowed
-  4  partial data: some logs could not be read
-  5  unhealthy, or a --fail-on threshold was met";
+  4  partial data: some logs could not be read";
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

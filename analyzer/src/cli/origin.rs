@@ -24,6 +24,9 @@ const ASK_FROM_LOGS: usize = 120_000;
 const DOLLARS_PER_GET: f64 = 0.4e-6;
 /// Characters of a text that can be looked for; any log holds fewer than these.
 const SHORTEST_TEXT: usize = 3;
+/// Bytes of stdin that are read, and of these, from the end, the ones that are looked at.
+const STDIN_BYTES: u64 = 256 << 20;
+const KEPT_BYTES: usize = 1 << 20;
 /// How far a proxy's clock may be ahead of ours.
 const SKEW: SignedDuration = SignedDuration::from_mins(15);
 /// Keys of unreadable logs that are named.
@@ -96,17 +99,19 @@ pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
     let begun = tokio::time::Instant::now();
     let window = window(&arguments, &now)?;
     let query = query(&arguments.text)?;
+    let recognised = recognise(&query);
     let question = Question {
-        recognised: recognise(&query),
         window: window.clone(),
         filters: Filters {
             developer: arguments.developer.clone(),
-            session: arguments.session.clone(),
+            // A whole run of Codex names its session: nobody else's exchanges are meant.
+            session: arguments.session.clone().or_else(|| recognised.session.clone()),
             model: arguments.model.clone(),
         },
         all: arguments.all,
         max: arguments.max,
         now: now.timestamp(),
+        recognised,
     };
     let evidence = match arguments.source.as_deref().filter(|place| !place.is_empty()) {
         Some(place) => Some(look(place, &question, arguments.yes).await?),
@@ -201,9 +206,11 @@ fn progress(candidates: &[Entry]) -> ProgressBar {
 fn query(text: &[String]) -> Result<String, Failure> {
     let query = if text == ["-"] {
         let mut bytes = Vec::new();
-        let read = io::stdin().lock().take(1 << 20).read_to_end(&mut bytes);
+        let read = io::stdin().lock().take(STDIN_BYTES).read_to_end(&mut bytes);
         read.map_err(|error| usage(&format!("cannot read stdin: {error}")))?;
-        String::from_utf8_lossy(&bytes).into_owned()
+        // The last error counts, so of a long run the end is kept.
+        let end = bytes.len().saturating_sub(KEPT_BYTES);
+        String::from_utf8_lossy(&bytes[end..]).into_owned()
     } else {
         text.join(" ")
     };

@@ -131,7 +131,7 @@ pub fn render(answer: &Answer) -> String {
     let failures = evidence.unread.iter().take(NAMED);
     let json = JsonAnswer {
         query: answer.query.clone(),
-        window: Span { since: answer.window.since, until: answer.window.until },
+        window: Span { since: answer.window.since, until: answer.looked_at().until },
         scanned: Scanned {
             listed: evidence.listed,
             read: evidence.read,

@@ -95,6 +95,7 @@ fn author(answer: &Answer) -> String {
             )
         }
         (Some(symptom), _) if answer.verdict.why != symptom.explains => symptom.explains.to_owned(),
+        (_, Some(Origin::Client)) => "Codex CLI's wording".to_owned(),
         (_, Some(author)) => format!("written by {author}"),
         (_, None) => String::new(),
     }
@@ -173,6 +174,9 @@ fn looked(answer: &Answer) -> String {
         parts.push(format!("{} left out by --max", grouped(evidence.left_out)));
     }
     parts.push(format!("{} unreadable", grouped(evidence.unread.len() as u64)));
+    if evidence.quoted > 0 {
+        parts.push(format!("{} that only quote it", count(evidence.quoted, "success")));
+    }
     if !evidence.unrecognised.is_empty() {
         parts.push(format!(
             "{} objects that are no logs",

@@ -130,6 +130,12 @@ fn check(file: &TokenFile, expected: Option<&str>) -> Result<ExitCode, Failure> 
     if unquoted.len() != bare.len() {
         say("note: there are quotes around it, which Codex would send too; checked without them");
     }
+    if unquoted.is_empty() {
+        return Err(Failure::usage(
+            anyhow!("no token was given"),
+            "codex-proxy token check < token.txt",
+        ));
+    }
     if checksum_holds(unquoted) == Some(false) {
         print("not a token: it begins like one, but its checksum is wrong (a typo, or cut off)\n")?;
         return Ok(ExitCode::FAILURE);

@@ -120,7 +120,7 @@ pub(super) const SERVERS: &[Symptom] = &[
         text: "The model {model} does not exist or you do not have access to it.",
         pattern: "(?<message>does not exist or you do not have access|does not have access to model)",
         author: Origin::Openai,
-        proves: Condition::Words,
+        proves: Condition::Code(&["model_not_found"]),
         alone: Alone::Likely(Origin::Openai),
         explains: "OpenAI's words: the project behind the key may not use this model",
         checks: OPENAI,
