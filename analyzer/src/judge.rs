@@ -123,7 +123,7 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
     Verdict {
         origin: Some(origin),
         confidence: if certain { Confidence::Certain } else { Confidence::Likely },
-        why: if codes_differ { format!("mostly this: {what}") } else { what.clone() },
+        why: if codes_differ { format!("among others: {what}") } else { what.clone() },
         acts: Some(acts),
         proof,
         other: (!others.is_empty()).then(|| format!("also: {}", others.join(", "))),

@@ -231,6 +231,10 @@ fn code_and_status_are_told_of_one_and_the_same_exchange() {
     let refused = failure(500, Origin::Openai, "zz");
     let mixed = evidence(&[stream, refused.clone(), refused]);
     let verdict = judge(&question("words nobody knows"), Some(&mixed));
-    assert!(verdict.why.contains("mostly") && verdict.why.contains("HTTP 500"), "{}", verdict.why);
+    assert!(
+        verdict.why.contains("among others") && verdict.why.contains("HTTP 500"),
+        "{}",
+        verdict.why
+    );
     assert_eq!(verdict.other.as_deref(), Some("also: aa 1"));
 }

@@ -38,7 +38,9 @@ pub(crate) fn without_match(question: &Question, evidence: &Evidence) -> Verdict
             .next_steps
             .push("a wider window: --since 3d; the right source: --source".to_owned());
     } else {
-        verdict.proof.push(format!("no {what} among {} logs of this window", evidence.listed));
+        let whose = if question.filters.are_empty() { "" } else { " that passes the filters" };
+        let listed = evidence.listed;
+        verdict.proof.push(format!("no {what}{whose} among {listed} logs of this window"));
     }
     if evidence.quoted > 0 {
         verdict.proof.push(format!(
