@@ -2,7 +2,8 @@
 //!
 //! A log that cannot be read is a value, not an error: it is named, counted, and makes the answer
 //! partial. Unpacking and searching happen on as many cores as there are, and downloads wait for
-//! room: memory is bounded by both, however many and large the logs are.
+//! room. What is kept grows with the failures that are read, by the words of their errors, and not
+//! with the bodies of successes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,16 +57,19 @@ enum Outcome {
     Unread(Unread),
 }
 
-/// Reads logs. `step` is called after each one, for progress.
+/// Reads logs. `words` are the folded words that a success may quote; `step` is called after each
+/// log, for progress.
 pub async fn read(
     source: Arc<dyn LogSource>,
     candidates: Vec<Entry>,
     prefilter: Prefilter,
+    words: &str,
     mut step: impl FnMut(u64),
 ) -> Reading {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let shared = Arc::new(Shared {
         prefilter,
+        words: words.to_owned(),
         processors: Semaphore::new(cores),
         room: Semaphore::new(ROOM_KIB as usize),
         denied: AtomicBool::new(false),
@@ -112,6 +116,7 @@ pub async fn read(
 
 struct Shared {
     prefilter: Prefilter,
+    words: String,
     processors: Semaphore,
     room: Semaphore,
     denied: AtomicBool,
@@ -149,7 +154,7 @@ async fn read_one(source: &dyn LogSource, entry: Entry, shared: Arc<Shared>) -> 
     };
     let work = {
         let shared = Arc::clone(&shared);
-        move || understand(&bytes, &entry, &shared.prefilter)
+        move || understand(&bytes, &entry, &shared.prefilter, &shared.words)
     };
     tokio::task::spawn_blocking(work)
         .await
@@ -157,7 +162,7 @@ async fn read_one(source: &dyn LogSource, entry: Entry, shared: Arc<Shared>) -> 
 }
 
 /// Unpacks, searches and classifies one log.
-fn understand(bytes: &[u8], entry: &Entry, prefilter: &Prefilter) -> Outcome {
+fn understand(bytes: &[u8], entry: &Entry, prefilter: &Prefilter, words: &str) -> Outcome {
     let unread =
         |why: String| Outcome::Unread(Unread { key: entry.key.clone(), why, denied: false });
     let json = match decode(bytes, RECORD_LIMIT) {
@@ -172,7 +177,12 @@ fn understand(bytes: &[u8], entry: &Entry, prefilter: &Prefilter) -> Outcome {
     }
     match RecordView::parse(&json) {
         Ok(view) => {
-            let exchange = classify(&view, &entry.key, entry.time);
+            let mut exchange = classify(&view, &entry.key, entry.time);
+            if exchange.error.is_none() {
+                // Of a success it only matters whether it quotes the words: its body is not kept.
+                let quotes = !words.is_empty() && exchange.searched.contains(words);
+                exchange.searched = if quotes { words.to_owned() } else { String::new() };
+            }
             let mismatch = entry.told.and_then(|told| mismatch(&told, &exchange));
             Outcome::Matters(Box::new(exchange), mismatch)
         }
@@ -194,4 +204,23 @@ fn mismatch(told: &LogKey, exchange: &Exchange) -> Option<String> {
         && ms(exchange.started_at) == ms(told.started_at)
         && exchange.exchange_id == told.exchange_id.to_string();
     (!agrees).then(|| exchange.key.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_success_only_its_quoting_is_kept() {
+        let entry =
+            Entry { key: "k".to_owned(), bytes: 1, told: None, time: Timestamp::UNIX_EPOCH };
+        let body = "x".repeat(100_000) + " temporary errors";
+        let json = serde_json::json!({"origin": "openai", "error": null, "response_body": body});
+        for (words, kept) in [("temporary errors", "temporary errors"), ("other", ""), ("", "")] {
+            let everything = Prefilter::everything();
+            let read = understand(json.to_string().as_bytes(), &entry, &everything, words);
+            let Outcome::Matters(exchange, _) = read else { panic!("a record") };
+            assert_eq!(exchange.searched, kept);
+        }
+    }
 }

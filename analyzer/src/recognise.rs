@@ -1,8 +1,8 @@
 //! From what a developer pastes to what it proves.
 //!
-//! In comes a terminal line or a piece of one; out goes the row of the
-//! symptom catalogue, who wrote the words, and what the logs are to be searched for. Decoration
-//! is gone by then (`paste`); curly apostrophes, letter case and line breaks are folded here.
+//! In comes a terminal line or a piece of one; out goes the row of the symptom catalogue, who wrote
+//! the words, and what the logs are to be searched for. Decoration is gone by then (`paste`); curly
+//! apostrophes, letter case and line breaks are folded here.
 
 use std::sync::LazyLock;
 

@@ -216,7 +216,7 @@ async fn an_object_deleted_between_listing_and_reading_is_told_as_unread() {
         Window { since: moment("2026-11-22T01:00:00Z"), until: moment("2026-11-22T03:00:00Z") };
     let logs = list(&*source, &window).await.expect("listable");
     assert_eq!(logs.entries.len(), 3);
-    let reading = read(source, logs.entries, Prefilter::everything(), |_| ()).await;
+    let reading = read(source, logs.entries, Prefilter::everything(), "", |_| ()).await;
     assert_eq!(reading.exchanges.len(), 2);
     assert_eq!(reading.read, 2);
     let unread: Vec<_> = reading.unread.iter().map(|unread| (&unread.key, unread.denied)).collect();

@@ -185,7 +185,8 @@ async fn look(place: &str, question: &Question, yes: bool) -> Result<Evidence, F
     }
     let progress = progress(&selection.candidates);
     let candidates = std::mem::take(&mut selection.candidates);
-    let reading = read::read(source, candidates, question.prefilter(), |bytes| {
+    let words = &question.recognised.wanted.words;
+    let reading = read::read(source, candidates, question.prefilter(), words, |bytes| {
         progress.inc(bytes);
     });
     let reading = reading.await;
