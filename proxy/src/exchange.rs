@@ -4,7 +4,6 @@
 //! every way out of the request path (answered, refused, client gone, panic) leaves exactly one
 //! record, and none has to be remembered.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use tokio::time::Instant;
 use crate::answer;
 use crate::client;
 use crate::facts::Facts;
+use crate::handle::Arrival;
 use crate::log::Log;
 use crate::outcome::{Answered, CLIENT_LEFT, End};
 use crate::response::ResponseLog;
@@ -39,16 +39,17 @@ impl Exchange {
         id: ExchangeId,
         started_at: Timestamp,
         head: &Parts,
-        ip: Option<IpAddr>,
+        arrival: &Arrival,
     ) -> Self {
         let received_path = head.uri.to_string();
         let facts = Facts {
             id,
             started_at,
+            lambda_request_id: arrival.lambda_request_id.clone(),
             method: head.method.to_string(),
             target: received_path.clone(),
             received_path,
-            client: client::read(&head.headers, ip),
+            client: client::read(&head.headers, arrival.ip),
             request_encoding: client::value(&head.headers, header::CONTENT_ENCODING.as_str()),
             presented: None,
             upload: UploadWatch::default(),

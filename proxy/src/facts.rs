@@ -19,6 +19,8 @@ pub struct Facts {
     pub id: ExchangeId,
     /// When the request arrived.
     pub started_at: Timestamp,
+    /// Lambda's name for the invocation; `None` outside Lambda.
+    pub lambda_request_id: Option<String>,
     /// HTTP method.
     pub method: String,
     /// Request target as it arrived.
@@ -72,6 +74,8 @@ impl Facts {
         if self.method != "HEAD" {
             self.response.push(body);
         }
-        self.end = End::Clean;
+        if self.end != End::Deadline {
+            self.end = End::Clean;
+        }
     }
 }

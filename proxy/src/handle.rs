@@ -34,7 +34,7 @@ use crate::outcome::End;
 use crate::relay::{Relay, Reply};
 use crate::settings::Settings;
 use crate::token::{TokenHash, TokenStore};
-use crate::upload::{Upload, UploadError};
+use crate::upload::{RequestBody, Upload, UploadError};
 use crate::upstream::{self, Failure, Upstream};
 
 /// Everything that the request path works with.
@@ -49,6 +49,20 @@ pub struct Proxy {
     pub clock: Arc<dyn Clock>,
     /// Where exchanges go when they end.
     pub log: Arc<Log>,
+}
+
+/// How a request arrived.
+#[derive(Clone, Debug, Default)]
+pub struct Arrival {
+    /// Address that it came from.
+    pub ip: Option<IpAddr>,
+    /// Lambda's name for the invocation; `None` outside Lambda.
+    pub lambda_request_id: Option<String>,
+    /// When the answer has to be over, so that there is time left for its record; `None` outside
+    /// Lambda.
+    pub deadline: Option<Instant>,
+    /// A part of the request could not be read.
+    pub is_malformed: bool,
 }
 
 /// Why the proxy answers by itself.
@@ -66,10 +80,10 @@ impl From<ErrorCode> for Refusal {
 
 impl Proxy {
     /// Answers one request. Never fails: a panic on the way becomes `internal error`.
-    pub async fn handle(&self, request: Request<Incoming>, ip: Option<IpAddr>) -> Response<Reply> {
+    pub async fn handle(&self, request: Request<RequestBody>, arrival: Arrival) -> Response<Reply> {
         let started_at = self.clock.now();
         let id = self.clock.exchange_id(started_at);
-        let answer = AssertUnwindSafe(self.answer(request, ip, id, started_at)).catch_unwind();
+        let answer = AssertUnwindSafe(self.answer(request, arrival, id, started_at)).catch_unwind();
         answer.await.unwrap_or_else(|_| {
             let internal = Refusal::from(ErrorCode::Internal);
             respond(&internal, id).0
@@ -78,17 +92,17 @@ impl Proxy {
 
     async fn answer(
         &self,
-        request: Request<Incoming>,
-        ip: Option<IpAddr>,
+        request: Request<RequestBody>,
+        arrival: Arrival,
         id: ExchangeId,
         started_at: jiff::Timestamp,
     ) -> Response<Reply> {
         let (head, body) = request.into_parts();
-        let mut exchange = Exchange::begin(&self.log, id, started_at, &head, ip);
+        let mut exchange = Exchange::begin(&self.log, id, started_at, &head, &arrival);
         let (upload, watch) = Upload::new(body, &head.headers, &self.settings.limits);
         exchange.facts().upload = watch.clone();
 
-        let target = match self.admit(&head, &mut exchange).await {
+        let target = match self.admit(&head, &arrival, &mut exchange).await {
             Ok(target) => target,
             Err(code) => {
                 drop(upload);
@@ -97,9 +111,22 @@ impl Proxy {
             }
         };
         let begun = Instant::now();
-        match self.upstream.send(&head, &target, upload).await {
-            Ok(response) => self.relay(exchange, response, id, begun.elapsed()),
-            Err(failure) => {
+        let sent = self.upstream.send(&head, &target, upload, &watch);
+        let sent = match arrival.deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, sent).await,
+            None => Ok(sent.await),
+        };
+        match sent {
+            Err(_) => {
+                // OpenAI was still silent when Lambda's time was up.
+                let (code, detail) = (ErrorCode::UpstreamFailed, Some("http_response_timeout"));
+                exchange.facts().end = End::Deadline;
+                refuse(exchange, &Refusal { code, status: 504, detail }, id)
+            }
+            Ok(Ok(response)) => {
+                self.relay(exchange, response, id, begun.elapsed(), arrival.deadline)
+            }
+            Ok(Err(failure)) => {
                 // An upload that broke off is the cause, whatever the connection to OpenAI says.
                 let failure = watch.failure().map_or(failure, Failure::Upload);
                 watch.over().await;
@@ -129,13 +156,21 @@ impl Proxy {
     }
 
     /// Decides whether and where the request may go on, and notes what was learned about it.
-    async fn admit(&self, head: &Parts, exchange: &mut Exchange) -> Result<String, ErrorCode> {
+    async fn admit(
+        &self,
+        head: &Parts,
+        arrival: &Arrival,
+        exchange: &mut Exchange,
+    ) -> Result<String, ErrorCode> {
         let begun = Instant::now();
         let token = admit::bearer(&head.headers);
         exchange.facts().presented = token.map(|token| {
             let hash = TokenHash::of(token.expose());
             Presented { token, hash, developer: None }
         });
+        if arrival.is_malformed {
+            return Err(ErrorCode::MalformedRequest);
+        }
         let target = admit::route(head, &self.settings.limits)?;
         let facts = exchange.facts();
         facts.target.clone_from(&target);
@@ -160,12 +195,13 @@ impl Proxy {
         response: Response<Incoming>,
         id: ExchangeId,
         waited: Duration,
+        deadline: Option<Instant>,
     ) -> Response<Reply> {
         let (mut head, body) = response.into_parts();
         upstream::strip_hop_by_hop(&mut head.headers);
         exchange.answered(self.upstream.host(), head.status.as_u16(), &head.headers, waited);
         answer::mark_forwarded(&mut head.headers, id);
-        let relay = Relay::new(body, exchange, self.settings.timeouts.idle);
+        let relay = Relay::new(body, exchange, self.settings.timeouts.idle, deadline);
         // `head` keeps hyper's extensions: reason phrase and spelling of the header names.
         Response::from_parts(head, Reply::Relayed(relay))
     }

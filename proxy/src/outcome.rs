@@ -85,6 +85,10 @@ pub struct Outcome {
 #[must_use]
 pub fn classify(seen: &Seen<'_>) -> Outcome {
     match seen.answered {
+        Answered::Proxy { .. } if seen.end == End::Deadline => {
+            let (error, ending) = cut_by(End::Deadline);
+            Outcome { origin: AnsweredBy::Proxy, error: Some(error), ending }
+        }
         Answered::Proxy { code, detail } => Outcome {
             origin: AnsweredBy::Proxy,
             error: Some(ours(code, detail)),

@@ -48,6 +48,8 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
     let token = facts.presented;
     let secrets = token.as_ref().map(|presented| presented.token.clone());
     let mut redactor = Redactor::new(secrets.into_iter().chain([settings.openai_key.key.clone()]));
+    // Lambda cannot end a streamed body in which nothing was sent.
+    let padded = facts.lambda_request_id.is_some() && response_bytes == 0;
     let was_cut = response_truncated || outcome.ending != Ending::Complete;
     let keep = match settings.log_body {
         LogBody::Full => true,
@@ -64,7 +66,7 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
     let mut record = LogRecord {
         schema_version: SCHEMA_VERSION,
         exchange_id: facts.id.to_string(),
-        lambda_request_id: None,
+        lambda_request_id: facts.lambda_request_id,
         proxy: settings.identity.clone(),
         started_at: facts.started_at,
         origin: outcome.origin,
@@ -91,6 +93,7 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
         response_encoding,
         redacted: false,
         response_truncated,
+        padded,
         request_body,
         response_body,
     };

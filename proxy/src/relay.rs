@@ -26,6 +26,9 @@ pub enum RelayError {
     /// OpenAI sent nothing for too long.
     #[error("the upstream sent nothing for {0:?}")]
     Silent(Duration),
+    /// The time that Lambda gives is up.
+    #[error("the time limit of the Lambda function is near")]
+    Deadline,
 }
 
 /// A relayed body.
@@ -36,36 +39,55 @@ pub struct Relay {
     /// When the last chunk came. The timer is not moved at every chunk, only looked at when it
     /// fires: a stream has hundreds of chunks a second and one time-out in a lifetime.
     last_chunk: Instant,
+    /// When the answer has to be over, whatever still comes.
+    deadline: Option<Instant>,
     timer: Pin<Box<Sleep>>,
 }
 
 impl Relay {
     /// Relays `body`, and ends `exchange` with it.
     #[must_use]
-    pub fn new(body: Incoming, exchange: Exchange, idle: Duration) -> Self {
+    pub fn new(
+        body: Incoming,
+        exchange: Exchange,
+        idle: Duration,
+        deadline: Option<Instant>,
+    ) -> Self {
         let last_chunk = Instant::now();
-        let timer = Box::pin(tokio::time::sleep_until(last_chunk + idle));
-        Self { body, exchange: Some(exchange), idle, last_chunk, timer }
+        let timer = Box::pin(tokio::time::sleep_until(next(last_chunk + idle, deadline)));
+        Self { body, exchange: Some(exchange), idle, last_chunk, deadline, timer }
     }
 
     /// Ends the exchange, the first time it is called.
-    fn end(&mut self, end: End) {
+    pub fn end(&mut self, end: End) {
         if let Some(mut exchange) = self.exchange.take() {
             exchange.facts().end = end;
         }
     }
 
-    /// Waits until the stream has been silent for too long.
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Waits until the stream has been silent for too long, or has to be over.
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<(End, RelayError)> {
         loop {
             ready!(self.timer.as_mut().poll(cx));
-            let deadline = self.last_chunk + self.idle;
-            if Instant::now() >= deadline {
-                return Poll::Ready(());
+            let now = Instant::now();
+            if self.is_over(now) {
+                return Poll::Ready((End::Deadline, RelayError::Deadline));
             }
-            self.timer.as_mut().reset(deadline);
+            let silence = self.last_chunk + self.idle;
+            if now >= silence {
+                return Poll::Ready((End::Silent, RelayError::Silent(self.idle)));
+            }
+            self.timer.as_mut().reset(next(silence, self.deadline));
         }
     }
+
+    fn is_over(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| now >= deadline)
+    }
+}
+
+fn next(silence: Instant, deadline: Option<Instant>) -> Instant {
+    deadline.map_or(silence, |deadline| silence.min(deadline))
 }
 
 impl Body for Relay {
@@ -79,6 +101,11 @@ impl Body for Relay {
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.last_chunk = Instant::now();
+                if self.is_over(self.last_chunk) {
+                    // What the client does not get any more is not in its record either.
+                    self.end(End::Deadline);
+                    return Poll::Ready(Some(Err(RelayError::Deadline)));
+                }
                 if let (Some(data), Some(exchange)) = (frame.data_ref(), &mut self.exchange) {
                     exchange.facts().response.push(data);
                 }
@@ -93,9 +120,9 @@ impl Body for Relay {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                ready!(self.poll_silence(cx));
-                self.end(End::Silent);
-                Poll::Ready(Some(Err(RelayError::Silent(self.idle))))
+                let (end, error) = ready!(self.poll_time(cx));
+                self.end(end);
+                Poll::Ready(Some(Err(error)))
             }
         }
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -12,7 +13,8 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::handle::Proxy;
+use crate::handle::{Arrival, Proxy};
+use crate::upload::RequestBody;
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(30);
@@ -45,7 +47,9 @@ pub async fn serve(
         let proxy = Arc::clone(&proxy);
         let service = service_fn(move |request| {
             let proxy = Arc::clone(&proxy);
-            async move { Ok::<_, Infallible>(proxy.handle(request, Some(peer.ip())).await) }
+            let arrival = Arrival { ip: Some(peer.ip()), ..Arrival::default() };
+            let request = Request::map(request, RequestBody::Incoming);
+            async move { Ok::<_, Infallible>(proxy.handle(request, arrival).await) }
         });
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = connections.watch(connection);

@@ -48,14 +48,18 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// For its next byte: a little over Codex's own 300 s, so that Codex gives up first.
     pub idle: Duration,
+    /// After which an unused connection to OpenAI is closed: before OpenAI's edge does it, which
+    /// keeps them for minutes.
+    pub pool_idle: Duration,
     /// For streams in flight after a shutdown was asked for.
     pub grace: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        let [connect, first_byte, idle, grace] = [5, 600, 330, 30].map(Duration::from_secs);
-        Self { connect, first_byte, idle, grace }
+        let [connect, first_byte, idle, pool_idle, grace] =
+            [5, 600, 330, 60, 30].map(Duration::from_secs);
+        Self { connect, first_byte, idle, pool_idle, grace }
     }
 }
 

@@ -6,6 +6,9 @@
 //! What nobody wants of a body (its request was refused, or OpenAI was not there) is read all the
 //! same, within bounds: a connection that is closed on unread bytes is reset, and the client would
 //! lose our answer.
+//!
+//! The copy also serves the one replay that a dead pooled connection may need
+//! ([`UploadWatch::whole`], [`Upload::again`]).
 
 use std::error::Error as _;
 use std::io::{self, Read as _};
@@ -18,6 +21,7 @@ use bytes::Bytes;
 use futures::future::poll_fn;
 use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use serde::Deserialize;
 use tokio::runtime::Handle;
@@ -41,6 +45,37 @@ pub enum UploadError {
     /// The body went over the limit.
     #[error("the client's request body is over the limit")]
     TooLarge,
+}
+
+/// The body of a request, as it reaches the proxy.
+pub enum RequestBody {
+    /// From a client's connection, piece by piece.
+    Incoming(Incoming),
+    /// Whole, from a Lambda event.
+    Whole(Full<Bytes>),
+}
+
+impl RequestBody {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        match self {
+            Self::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(|error| explain(&error)),
+            Self::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Incoming(body) => body.is_end_stream(),
+            Self::Whole(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Incoming(body) => body.size_hint(),
+            Self::Whole(body) => body.size_hint(),
+        }
+    }
 }
 
 /// What has passed so far.
@@ -109,6 +144,14 @@ impl UploadWatch {
         self.passed().copy.clone()
     }
 
+    /// Returns the whole body, if all of it came and the copy holds it.
+    #[must_use]
+    pub fn whole(&self) -> Option<Bytes> {
+        let passed = self.passed();
+        let is_whole = passed.copy_is_whole && passed.failure.is_none();
+        is_whole.then(|| Bytes::copy_from_slice(&passed.copy))
+    }
+
     /// Reads `model` and `stream` from the copy; `encoding` is the request's `content-encoding`.
     #[must_use]
     pub fn asked(&self, encoding: Option<&str>, limit: usize) -> Asked {
@@ -125,12 +168,17 @@ impl UploadWatch {
 }
 
 /// A request body, watched. When it is dropped before its end, the rest is read in the background.
-pub struct Upload(Option<Watched>);
+pub struct Upload(Option<Source>);
+
+enum Source {
+    Watched(Watched),
+    Again(Full<Bytes>),
+}
 
 impl Upload {
     /// Wraps the body of a request with these headers.
     #[must_use]
-    pub fn new(body: Incoming, headers: &HeaderMap, limits: &Limits) -> (Self, UploadWatch) {
+    pub fn new(body: RequestBody, headers: &HeaderMap, limits: &Limits) -> (Self, UploadWatch) {
         let watch = UploadWatch::default();
         if body.is_end_stream() {
             watch.passed().copy_is_whole = true;
@@ -143,7 +191,13 @@ impl Upload {
             copy_limit: limits.request_copy_bytes,
             waits_for_us: headers.contains_key(header::EXPECT),
         };
-        (Self(Some(watched)), watch)
+        (Self(Some(Source::Watched(watched))), watch)
+    }
+
+    /// Sends a body that has passed already once more. It is not counted again.
+    #[must_use]
+    pub fn again(body: Bytes) -> Self {
+        Self(Some(Source::Again(Full::new(body))))
     }
 }
 
@@ -155,21 +209,35 @@ impl Body for Upload {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
-        self.0.as_mut().map_or(Poll::Ready(None), |watched| watched.poll(cx))
+        match &mut self.0 {
+            None => Poll::Ready(None),
+            Some(Source::Watched(watched)) => watched.poll(cx),
+            Some(Source::Again(body)) => {
+                Pin::new(body).poll_frame(cx).map_err(|never| match never {})
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|watched| watched.body.is_end_stream())
+        match &self.0 {
+            None => true,
+            Some(Source::Watched(watched)) => watched.body.is_end_stream(),
+            Some(Source::Again(body)) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(SizeHint::default, |watched| watched.body.size_hint())
+        match &self.0 {
+            None => SizeHint::default(),
+            Some(Source::Watched(watched)) => watched.body.size_hint(),
+            Some(Source::Again(body)) => body.size_hint(),
+        }
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        let Some(watched) = self.0.take() else { return };
+        let Some(Source::Watched(watched)) = self.0.take() else { return };
         // A client that waits for our word (`Expect: 100-continue`) has not sent anything yet.
         let is_over = watched.waits_for_us || watched.watch.passed().is_over;
         match Handle::try_current() {
@@ -180,7 +248,7 @@ impl Drop for Upload {
 }
 
 struct Watched {
-    body: Incoming,
+    body: RequestBody,
     watch: UploadWatch,
     limit: u64,
     copy_limit: usize,
@@ -191,11 +259,11 @@ struct Watched {
 impl Watched {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         self.waits_for_us = false;
-        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let frame = std::task::ready!(self.body.poll(cx));
         let mut passed = self.watch.passed();
         let result = match frame {
             None => None,
-            Some(Err(error)) => Some(Err(explain(&error))),
+            Some(Err(error)) => Some(Err(error)),
             Some(Ok(frame)) => {
                 let data = frame.data_ref().map_or(&[][..], |data| data);
                 passed.bytes += data.len() as u64;

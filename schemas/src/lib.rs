@@ -24,5 +24,7 @@ pub mod key;
 pub mod catalogue;
 pub mod body;
 pub mod view;
+pub mod journal;
+pub mod spill;
 pub mod symptom;
 pub mod render;

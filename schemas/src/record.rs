@@ -83,6 +83,10 @@ pub struct LogRecord {
     pub redacted: bool,
     /// `response_body` was cut at the body cap; `response_bytes` is still the true size.
     pub response_truncated: bool,
+    /// The empty body of the answer got one newline, which Lambda needs to end it; that newline is
+    /// neither in `response_body` nor in `response_bytes`.
+    #[serde(default)]
+    pub padded: bool,
     /// Off by default.
     pub request_body: Option<String>,
     /// The response body as the client got it; empty where `LOG_BODY` leaves it out.

@@ -164,6 +164,7 @@ fn blank(random: &mut SplitMix, at: Timestamp) -> LogRecord {
         response_encoding: Encoding::Utf8,
         redacted: false,
         response_truncated: false,
+        padded: false,
         request_body: None,
         response_body: String::new(),
     }

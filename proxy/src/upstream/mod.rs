@@ -4,6 +4,12 @@
 //! accept-encoding (identity: Codex cannot read a compressed stream), hop-by-hop headers,
 //! `x-forwarded-*`, `x-amzn-*` and our own marks. No redirect is followed, and no proxy is taken
 //! from the environment, so the key goes to the configured host only.
+//!
+//! A pooled connection may be dead without anybody knowing: OpenAI's edge closed it, or Lambda froze
+//! this process for an hour. A request that fails on a connection that had served before, and of
+//! whose answer no byte came, is sent once more, on a new connection.
+
+mod connection;
 
 use std::error::Error as StdError;
 use std::io;
@@ -17,11 +23,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use self::connection::{Connections, Traffic};
 use crate::settings::{OpenAiKey, Timeouts, UpstreamUrl};
-use crate::upload::{Upload, UploadError};
-
-/// Idle connections are given up before OpenAI's edge does it (it keeps them for minutes).
-const POOL_IDLE: Duration = Duration::from_mins(1);
+use crate::upload::{Upload, UploadError, UploadWatch};
 
 /// Headers that speak about one connection only (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 7] = [
@@ -48,9 +52,13 @@ pub enum Failure {
     Upload(UploadError),
 }
 
+type Connector = Connections<HttpsConnector<HttpConnector>>;
+
 /// A pool of connections to OpenAI.
 pub struct Upstream {
-    client: Client<HttpsConnector<HttpConnector>, Upload>,
+    client: Client<Connector, Upload>,
+    /// Connections that are used once: for what failed on a pooled one.
+    unpooled: Client<Connector, Upload>,
     url: UpstreamUrl,
     authorization: HeaderValue,
     first_byte: Duration,
@@ -81,13 +89,14 @@ impl Upstream {
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_timer(TokioTimer::new())
-            .http1_preserve_header_case(true)
-            .build(connector);
+        let connector = Connections::new(connector);
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).http1_preserve_header_case(true);
+        let unpooled = builder.clone().pool_max_idle_per_host(0).build(connector.clone());
+        let client = builder.pool_idle_timeout(timeouts.pool_idle).build(connector);
         let authorization = key.authorization.clone();
-        Ok(Self { client, url: url.clone(), authorization, first_byte: timeouts.first_byte })
+        let first_byte = timeouts.first_byte;
+        Ok(Self { client, unpooled, url: url.clone(), authorization, first_byte })
     }
 
     /// Returns the host that requests go to.
@@ -96,7 +105,7 @@ impl Upstream {
         self.url.authority.as_str()
     }
 
-    /// Sends a request, and waits for the response headers.
+    /// Sends a request, and waits for the response headers. `watch` belongs to `upload`.
     ///
     /// # Errors
     ///
@@ -106,23 +115,42 @@ impl Upstream {
         head: &Parts,
         target: &str,
         upload: Upload,
+        watch: &UploadWatch,
     ) -> Result<Response<Incoming>, Failure> {
-        let malformed = Failure::Network { detail: "http_request_error", status: 502 };
+        let answer = async {
+            let request = self.request(head, target, upload)?;
+            let failure = match connection::send(&self.client, request).await {
+                Ok(response) => return Ok(response),
+                Err((error, Traffic::NoneOnReused)) => explain(&error),
+                Err((error, Traffic::Fresh | Traffic::Some)) => return Err(explain(&error)),
+            };
+            // What is still under way of the request's body belongs to the replay too.
+            watch.over().await;
+            let Some(body) = watch.whole() else { return Err(failure) };
+            let request = self.request(head, target, Upload::again(body))?;
+            self.unpooled.request(request).await.map_err(|error| explain(&error))
+        };
+        let timed_out = Failure::Network { detail: "http_response_timeout", status: 504 };
+        tokio::time::timeout(self.first_byte, answer).await.unwrap_or(Err(timed_out))
+    }
+
+    fn request(
+        &self,
+        head: &Parts,
+        target: &str,
+        upload: Upload,
+    ) -> Result<Request<Upload>, Failure> {
         let uri = Uri::builder()
             .scheme(self.url.scheme.clone())
             .authority(self.url.authority.clone())
             .path_and_query(format!("{}{target}", self.url.prefix))
             .build()
-            .map_err(|_| malformed)?;
+            .map_err(|_| Failure::Network { detail: "http_request_error", status: 502 })?;
         let mut request = Request::new(upload);
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = self.headers(&head.headers);
-        match tokio::time::timeout(self.first_byte, self.client.request(request)).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(explain(&error)),
-            Err(_) => Err(Failure::Network { detail: "http_response_timeout", status: 504 }),
-        }
+        Ok(request)
     }
 
     fn headers(&self, received: &HeaderMap) -> HeaderMap {

@@ -1,0 +1,82 @@
+//! The internal extension: holds the environment until the record of an invocation is written.
+//!
+//! Lambda freezes an environment once its runtime and all its extensions have asked for the next
+//! event. The runtime asks as soon as the last byte of an answer is out; this extension asks when
+//! the record is safe. So the client never waits for S3, and no record freezes half-written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lambda_extension::{Error, Extension, LambdaEvent, NextEvent, service_fn};
+
+use super::invocation::Invocations;
+use super::say;
+use crate::clock::Clock;
+use crate::log::Log;
+use crate::stdout::Lines;
+
+/// What has to be over before the environment may freeze.
+#[derive(Clone)]
+pub(super) struct Drain {
+    pub(super) log: Arc<Log>,
+    pub(super) lines: Lines,
+}
+
+impl Drain {
+    /// Waits until every record is in its place and every line is written.
+    pub(super) async fn run(&self) {
+        self.log.flush().await;
+        self.lines.flush().await;
+    }
+}
+
+/// Registers the extension and runs it in the background. When Lambda refuses, `None`: then the
+/// records have to be written before their answers end.
+pub(super) async fn register(drain: Drain, clock: Arc<dyn Clock>) -> Option<Invocations> {
+    let invocations = Invocations::default();
+    let ended = invocations.clone();
+    let processor = service_fn(move |event: LambdaEvent| {
+        let (drain, ended) = (drain.clone(), ended.clone());
+        let now = clock.now();
+        async move {
+            if let NextEvent::Invoke(invoked) = event.next {
+                let left = until(now, invoked.deadline_ms);
+                // Past the deadline Lambda kills the environment in any case.
+                let _ = tokio::time::timeout(left, ended.ended(&invoked.request_id)).await;
+                drain.run().await;
+            }
+            Ok::<(), Error>(())
+        }
+    });
+    let extension = Extension::new()
+        .with_extension_name("codex-proxy-log")
+        .with_events(&["INVOKE"])
+        .with_events_processor(processor)
+        .register()
+        .await;
+    match extension {
+        Ok(extension) => {
+            tokio::spawn(async move {
+                if let Err(error) = extension.run().await {
+                    // An extension that asks no more keeps the environment from ever freezing, and
+                    // every invocation would run into its time limit. Better a new environment.
+                    say("extension_failed", &error.to_string());
+                    super::give_up();
+                }
+            });
+            Some(invocations)
+        }
+        Err(error) => {
+            say("extension_refused", &error.to_string());
+            None
+        }
+    }
+}
+
+/// Returns how long it is until a time that Lambda gives in milliseconds since 1970.
+pub(super) fn until(now: Timestamp, deadline_ms: u64) -> Duration {
+    let deadline_ms = i64::try_from(deadline_ms).unwrap_or(i64::MAX);
+    let left = deadline_ms.saturating_sub(now.as_millisecond());
+    Duration::from_millis(u64::try_from(left).unwrap_or(0))
+}

@@ -1,0 +1,163 @@
+//! An answer on its way to the Runtime API: a prelude with status and headers, then the body.
+//!
+//! The Runtime API has no way to say that a body broke off, and the runtime would turn an error of
+//! this stream into body bytes. So nothing but bytes ever leaves here: a cut ends the body cleanly,
+//! with nothing added, and its record says what happened.
+
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::Stream;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
+use http_body::Body as _;
+use lambda_runtime::{MetadataPrelude, StreamResponse};
+
+use super::invocation::Invocation;
+use crate::outcome::End;
+use crate::relay::Reply;
+use crate::upstream::strip_hop_by_hop;
+
+/// Headers that AWS writes itself, or that break an answer of a streaming function: it undoes
+/// `content-encoding` and answers 500 to a function that names a header `x-amzn-remapped-…`.
+const NOT_OURS: [HeaderName; 3] = [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::DATE];
+
+/// Lambda cannot end a streamed body in which nothing was sent.
+const PADDING: &[u8] = b"\n";
+
+/// Makes the streamed response of an answer. `drained` is waited for before the body ends, where the
+/// environment would otherwise freeze before the record is written.
+pub(super) fn respond(
+    answer: Response<Reply>,
+    method: &Method,
+    invocation: Option<Invocation>,
+    drained: Option<BoxFuture<'static, ()>>,
+) -> StreamResponse<ReplyStream> {
+    let (head, reply) = answer.into_parts();
+    let (headers, cookies) = prelude_headers(head.headers);
+    let status_code = head.status;
+    // What is known to be without a body must not send one: the refusal of a HEAD request does.
+    let body = if *method == Method::HEAD { Step::Padding(Some(reply)) } else { Step::Body(reply) };
+    let stream = ReplyStream { step: body, is_empty: true, drained, _invocation: invocation };
+    let metadata_prelude = MetadataPrelude { status_code, headers, cookies };
+    StreamResponse { metadata_prelude, stream }
+}
+
+/// One value a name, as text; `set-cookie` apart, as the prelude wants it.
+fn prelude_headers(mut headers: HeaderMap) -> (HeaderMap, Vec<String>) {
+    strip_hop_by_hop(&mut headers);
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let cookies = headers.get_all(header::SET_COOKIE).iter().map(text).collect();
+    let mut joined = HeaderMap::new();
+    for name in headers.keys() {
+        let is_aws = name.as_str().starts_with("x-amzn-");
+        if is_aws || *name == header::SET_COOKIE || NOT_OURS.contains(name) {
+            continue;
+        }
+        let values = headers.get_all(name).iter().map(text).collect::<Vec<_>>();
+        // The prelude is JSON: a value that is not text would become an array of numbers there.
+        let value = values.join(", ").replace(|c: char| !c.is_ascii() || c.is_ascii_control(), "?");
+        if let Ok(value) = HeaderValue::try_from(value) {
+            joined.insert(name.clone(), value);
+        }
+    }
+    (joined, cookies)
+}
+
+/// The body of an answer.
+pub(super) struct ReplyStream {
+    step: Step,
+    is_empty: bool,
+    drained: Option<BoxFuture<'static, ()>>,
+    /// Dropped last: what ends with it has to have ended before.
+    _invocation: Option<Invocation>,
+}
+
+enum Step {
+    Body(Reply),
+    Padding(Option<Reply>),
+    Drain,
+}
+
+impl Stream for ReplyStream {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            match &mut self.step {
+                Step::Body(reply) => {
+                    let polled = AssertUnwindSafe(|| Pin::new(&mut *reply).poll_frame(cx));
+                    let Ok(polled) = catch_unwind(polled) else {
+                        if let Reply::Relayed(relay) = reply {
+                            relay.end(End::ProxyDied);
+                        }
+                        self.step = Step::Drain;
+                        continue;
+                    };
+                    let data = match ready!(polled) {
+                        Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                        Some(Err(_)) | None => {
+                            let next =
+                                if self.is_empty { Step::Padding(None) } else { Step::Drain };
+                            // Dropping the reply ends the exchange.
+                            self.step = next;
+                            continue;
+                        }
+                    };
+                    if !data.is_empty() {
+                        self.is_empty = false;
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+                Step::Padding(_) => {
+                    self.step = Step::Drain;
+                    return Poll::Ready(Some(Ok(Bytes::from_static(PADDING))));
+                }
+                Step::Drain => {
+                    if let Some(drained) = &mut self.drained {
+                        ready!(drained.as_mut().poll(cx));
+                        self.drained = None;
+                    }
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prelude_has_one_text_a_name_and_nothing_that_breaks_lambda() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("content-type", "text/event-stream"),
+            ("content-encoding", "gzip"),
+            ("content-length", "3"),
+            ("connection", "x-private"),
+            ("x-private", "1"),
+            ("x-amzn-remapped-date", "1"),
+            ("via", "a"),
+            ("via", "b"),
+            ("set-cookie", "a=1"),
+            ("set-cookie", "b=2"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        headers.insert("x-odd", HeaderValue::from_bytes(b"a\xffb").expect("obsolete text"));
+        let (joined, cookies) = prelude_headers(headers);
+        let mut names = joined.keys().map(HeaderName::as_str).collect::<Vec<_>>();
+        names.sort_unstable();
+        assert_eq!(names, ["content-type", "via", "x-odd"]);
+        assert_eq!(
+            (&joined["via"], &joined["x-odd"]),
+            (&"a, b".parse().expect("text"), &"a?b".parse().expect("text"))
+        );
+        assert_eq!(cookies, ["a=1", "b=2"]);
+    }
+}
