@@ -30,6 +30,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::AsyncReadExt as _,
     net::TcpStream,
+    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc::{Receiver, Sender, channel},
 };
 
@@ -47,6 +48,7 @@ async fn main() -> Result<ExitCode, Failure> {
     if env::var_os("TINY_TICK").is_some() {
         thread::spawn(tick);
     }
+    tokio::spawn(refuse_to_end(signal(SignalKind::terminate())?));
     let mut api = Api::connect().await?;
     let mut extension = None;
     if env::var_os("TINY_EXTENSION").is_some() {
@@ -208,6 +210,14 @@ async fn register() -> Result<Option<Sender<Gate>>, Failure> {
         Ok::<_, Failure>(())
     });
     Ok(Some(sender))
+}
+
+/// Says that it was asked to end, and stays.
+async fn refuse_to_end(mut requests: Signal) -> io::Result<()> {
+    while requests.recv().await.is_some() {
+        writeln!(io::stdout(), "asked to end")?;
+    }
+    Ok(())
 }
 
 fn tick() {

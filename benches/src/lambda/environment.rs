@@ -1,8 +1,8 @@
 //! One execution environment: a child process and the rules by which it may run.
 //!
-//! It starts, waits for its runtime and all registered extensions to ask for Next, and is then ready for
-//! an event. When all of them have asked again, it is frozen, and free for another invocation. It ends
-//! by itself, by a time-out, or by a test; the invocation that it then has ends with it.
+//! Does to the process what `lifecycle` says: lets it run, freezes it, and kills it at a time-out or
+//! when a test wants it. When the process ends, for whatever reason, the invocation that it has ends with
+//! it, but not before what it had sent by then is with the client.
 
 use std::{
     io,
@@ -23,6 +23,7 @@ use super::{
     clock,
     function::{ARN, Register},
     invocation::{Call, Outcome},
+    lifecycle::{EnvironmentView, Lifecycle, Stage, Step},
     lock,
     pool::Pool,
     process::Process,
@@ -33,129 +34,59 @@ use crate::server::Server;
 /// So long the last bytes of a dead process may take to get to the client.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// What tests see of an environment.
-#[derive(Clone, Debug)]
-pub struct EnvironmentView {
-    /// Its number, from 0.
-    pub index: usize,
-    /// Its process, dead or alive; `None`: there never was one.
-    pub pid: Option<u32>,
-    /// It is not dead, and nobody has killed it.
-    pub is_alive: bool,
-    /// It is stopped, and free for an invocation.
-    pub is_frozen: bool,
-    /// The names of the extensions that registered.
-    pub extensions: Vec<String>,
-    /// What the runtime or an extension reported to `/init/error` or `/exit/error`.
-    pub errors: Vec<String>,
-}
+/// What an internal extension gives the process to end by itself.
+const SHUTDOWN: Duration = Duration::from_millis(500);
 
 pub(super) struct Environment {
     pub(super) index: usize,
-    pub(super) pool: Arc<Pool>,
+    pool: Arc<Pool>,
     process: OnceLock<Process>,
     api: Mutex<Option<Server>>,
     /// One holder more for each connection to the API.
     connections: Arc<()>,
-    state: Mutex<State>,
+    lifecycle: Mutex<Lifecycle>,
     changed: Notify,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// Somebody has yet to ask for the first event.
-    Starting,
-    /// It can be given an event, and somebody is about to do so.
-    Ready,
-    /// Somebody has yet to ask for the next event.
-    Working,
-    /// Frozen.
-    Free,
-    /// Killed, or ended.
-    Dead,
-}
-
-struct State {
-    stage: Stage,
-    call: Option<Arc<Call>>,
-    /// Why it was killed.
-    end: Option<Outcome>,
-    runtime_waits: bool,
-    /// What the runtime has yet to fetch.
-    event: Option<Arc<Call>>,
-    extensions: Vec<Extension>,
-    errors: Vec<String>,
-}
-
-struct Extension {
-    id: String,
-    name: String,
-    hears_invoke: bool,
-    waits: bool,
-    event: Option<Value>,
 }
 
 impl Environment {
     /// Makes one that is yet to be started, for this invocation.
     pub(super) fn new(index: usize, pool: Arc<Pool>, call: Arc<Call>) -> Self {
-        let state = State {
-            stage: Stage::Starting,
-            call: Some(call),
-            end: None,
-            runtime_waits: false,
-            event: None,
-            extensions: Vec::new(),
-            errors: Vec::new(),
-        };
         Self {
             index,
             pool,
             process: OnceLock::new(),
             api: Mutex::default(),
             connections: Arc::default(),
-            state: Mutex::new(state),
+            lifecycle: Mutex::new(Lifecycle::new(call)),
             changed: Notify::new(),
         }
     }
 
     pub(super) fn view(&self) -> EnvironmentView {
-        let state = lock(&self.state);
-        EnvironmentView {
-            index: self.index,
-            pid: self.process.get().map(Process::pid),
-            is_alive: state.stage != Stage::Dead,
-            is_frozen: state.stage == Stage::Free,
-            extensions: state.extensions.iter().map(|extension| extension.name.clone()).collect(),
-            errors: state.errors.clone(),
-        }
+        let pid = self.process.get().map(Process::pid);
+        lock(&self.lifecycle).view(self.index, pid)
     }
 
     pub(super) fn is_alive(&self) -> bool {
-        lock(&self.state).stage != Stage::Dead
+        lock(&self.lifecycle).stage != Stage::Dead
     }
 
     /// Binds an invocation to this environment, if it is free: from now on they die together.
     pub(super) fn claim(&self, call: &Arc<Call>) -> bool {
-        let mut state = lock(&self.state);
-        let is_free = state.stage == Stage::Free;
-        if is_free {
-            state.stage = Stage::Ready;
-            state.call = Some(Arc::clone(call));
-        }
-        is_free
+        lock(&self.lifecycle).claim(call)
     }
 
     /// Starts the process, and waits until it is ready or dead.
     pub(super) async fn start(self: &Arc<Self>) {
         if let Err(error) = self.spawn().await {
-            lock(&self.state).stage = Stage::Dead;
+            lock(&self.lifecycle).stage = Stage::Dead;
             self.bury(Outcome::Exited(error.to_string()));
             return;
         }
         let ready = async {
             loop {
                 let changed = self.changed.notified();
-                if lock(&self.state).stage != Stage::Starting {
+                if lock(&self.lifecycle).stage != Stage::Starting {
                     break;
                 }
                 changed.await;
@@ -174,8 +105,12 @@ impl Environment {
         let command = self.pool.function.command(self.index, api.address());
         *lock(&self.api) = Some(api);
         let outputs = [&self.pool.stdout, &self.pool.stderr];
-        let process = Process::start(command, self.index, outputs)?;
+        let process = Process::start(command, self.index, outputs).map_err(|error| {
+            let path = self.pool.function.bootstrap.display();
+            io::Error::new(error.kind(), format!("cannot start `{path}`: {error}"))
+        })?;
         let process = self.process.get_or_init(|| process);
+        // A test may have been quicker.
         if !self.is_alive() {
             process.kill();
         }
@@ -192,9 +127,9 @@ impl Environment {
             }
         };
         let outcome = {
-            let mut state = lock(&self.state);
-            state.stage = Stage::Dead;
-            state.end.take().unwrap_or_else(|| Outcome::Exited(status.to_string()))
+            let mut lifecycle = lock(&self.lifecycle);
+            lifecycle.stage = Stage::Dead;
+            lifecycle.end.take().unwrap_or_else(|| Outcome::Exited(status.to_string()))
         };
         self.changed.notify_waiters();
         // What it wrote before its end is still read: two hold on without a connection, this
@@ -210,25 +145,63 @@ impl Environment {
 
     fn bury(&self, outcome: Outcome) {
         drop(lock(&self.api).take());
-        if let Some(call) = lock(&self.state).call.take() {
+        if let Some(call) = lock(&self.lifecycle).call.take() {
             call.conclude(Some(outcome));
         }
     }
 
     /// Kills the process; its invocation, if there is one, ends with this outcome.
     pub(super) fn end(&self, outcome: Outcome) {
-        {
-            let mut state = lock(&self.state);
-            if state.stage == Stage::Dead {
-                return;
-            }
-            state.stage = Stage::Dead;
-            state.end = Some(outcome);
+        if self.condemn(outcome, |lifecycle| lifecycle.stage != Stage::Dead) {
+            self.kill();
         }
-        self.changed.notify_waiters();
+    }
+
+    fn kill(&self) {
         if let Some(process) = self.process.get() {
             process.kill();
         }
+    }
+
+    /// Ends what has taken too long, if this invocation still runs.
+    fn time_out(&self, call: &Arc<Call>) {
+        let is_current = |lifecycle: &Lifecycle| {
+            lifecycle.stage != Stage::Dead
+                && lifecycle.call.as_ref().is_some_and(|current| Arc::ptr_eq(current, call))
+        };
+        if self.condemn(Outcome::TimedOut, is_current) {
+            self.kill();
+        }
+    }
+
+    /// Asks a frozen process to end, if an extension gives it time for that, and then kills it.
+    pub(super) fn retire(self: &Arc<Self>) {
+        let is_free = |lifecycle: &Lifecycle| lifecycle.stage == Stage::Free;
+        if !self.condemn(Outcome::Killed, is_free) {
+            return;
+        }
+        let environment = Arc::clone(self);
+        tokio::spawn(async move {
+            let Some(process) = environment.process.get() else { return };
+            if !lock(&environment.lifecycle).extensions.is_empty() {
+                process.terminate();
+                process.thaw();
+                sleep(SHUTDOWN).await;
+            }
+            process.kill();
+        });
+    }
+
+    /// Takes the environment out of service, if it is as it should be; returns whether it was.
+    fn condemn(&self, outcome: Outcome, is_so: impl FnOnce(&Lifecycle) -> bool) -> bool {
+        let mut lifecycle = lock(&self.lifecycle);
+        let is_condemned = is_so(&lifecycle);
+        if is_condemned {
+            lifecycle.stage = Stage::Dead;
+            lifecycle.end = Some(outcome);
+            self.changed.notify_waiters();
+        }
+        is_condemned
     }
 
     /// Kills the process and closes its API, for good.
@@ -241,26 +214,18 @@ impl Environment {
     pub(super) fn deliver(self: &Arc<Self>, call: &Arc<Call>) {
         let limit = self.pool.function.timeout;
         let limit_ms = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX / 2);
+        let deadline_ms = clock::now().as_millisecond() + limit_ms;
+        let notice = json!({
+            "eventType": "INVOKE",
+            "deadlineMs": deadline_ms,
+            "requestId": call.request_id,
+            "invokedFunctionArn": ARN,
+            "tracing": {"type": "X-Amzn-Trace-Id", "value": call.trace},
+        });
         {
-            let mut state = lock(&self.state);
-            if state.stage != Stage::Ready {
+            let mut lifecycle = lock(&self.lifecycle);
+            if !lifecycle.deliver(call, &notice) {
                 return;
-            }
-            state.stage = Stage::Working;
-            state.runtime_waits = false;
-            state.event = Some(Arc::clone(call));
-            let deadline_ms = clock::now().as_millisecond() + limit_ms;
-            let event = json!({
-                "eventType": "INVOKE",
-                "deadlineMs": deadline_ms,
-                "requestId": call.request_id,
-                "invokedFunctionArn": ARN,
-                "tracing": {"type": "X-Amzn-Trace-Id", "value": call.trace},
-            });
-            for extension in state.extensions.iter_mut().filter(|extension| extension.hears_invoke)
-            {
-                extension.waits = false;
-                extension.event = Some(event.clone());
             }
             call.note(|invocation, now| {
                 invocation.invoked = Some(now);
@@ -278,26 +243,16 @@ impl Environment {
         });
     }
 
-    fn time_out(&self, call: &Arc<Call>) {
-        let is_current = lock(&self.state).call.as_ref().is_some_and(|at| Arc::ptr_eq(at, call));
-        if is_current {
-            self.end(Outcome::TimedOut);
-        }
-    }
-
     /// Waits, for the runtime, for the next event.
     pub(super) async fn next_invocation(&self) -> Arc<Call> {
         {
-            let mut state = lock(&self.state);
-            state.runtime_waits = true;
-            if let Some(call) = &state.call {
-                call.note(|invocation, now| invocation.runtime_next = Some(now));
-            }
-            self.settle(&mut state);
+            let mut lifecycle = lock(&self.lifecycle);
+            let step = lifecycle.runtime_asks();
+            self.follow(step);
         }
         loop {
             let changed = self.changed.notified();
-            if let Some(call) = lock(&self.state).event.take() {
+            if let Some(call) = lock(&self.lifecycle).take_event() {
                 return call;
             }
             changed.await;
@@ -305,82 +260,53 @@ impl Environment {
     }
 
     /// Waits, for the extension of this id, for its next event; `None`: there is no such extension.
-    pub(super) async fn next_event(&self, id: &str) -> Option<Value> {
+    pub(super) async fn next_notice(&self, id: &str) -> Option<Value> {
         {
-            let mut state = lock(&self.state);
-            let extension = state.extensions.iter_mut().find(|extension| extension.id == id)?;
-            extension.waits = true;
-            let was_told = extension.hears_invoke;
-            if let (true, Some(call)) = (was_told, &state.call) {
-                call.note(|invocation, now| invocation.extension_next = Some(now));
-            }
-            self.settle(&mut state);
+            let mut lifecycle = lock(&self.lifecycle);
+            let step = lifecycle.extension_asks(id)?;
+            self.follow(step);
         }
         loop {
             let changed = self.changed.notified();
-            {
-                let mut state = lock(&self.state);
-                let extension = state.extensions.iter_mut().find(|extension| extension.id == id)?;
-                if let Some(event) = extension.event.take() {
-                    return Some(event);
-                }
+            if let Some(notice) = lock(&self.lifecycle).take_notice(id) {
+                return Some(notice);
             }
             changed.await;
         }
     }
 
-    /// Sees whether everybody waits, and what follows from it.
-    fn settle(&self, state: &mut State) {
-        if !state.runtime_waits || state.extensions.iter().any(|extension| !extension.waits) {
-            return;
-        }
-        match state.stage {
-            Stage::Starting => {
-                state.stage = Stage::Ready;
-                self.changed.notify_waiters();
-            }
-            Stage::Working => {
+    /// Does what follows from a request for Next, while the lifecycle is locked.
+    fn follow(&self, step: Step) {
+        match step {
+            Step::Wait => {}
+            Step::Open => self.changed.notify_waiters(),
+            Step::Freeze(call) => {
                 if let Some(process) = self.process.get() {
                     process.freeze();
                 }
-                state.stage = Stage::Free;
-                if let Some(call) = state.call.take() {
+                if let Some(call) = call {
                     call.conclude(None);
                 }
             }
-            Stage::Ready | Stage::Free | Stage::Dead => {}
         }
     }
 
     /// Takes in an extension, which gets an id; `None`: it may not register.
     pub(super) fn register(&self, name: &str, events: &[&str]) -> Option<String> {
-        let mut state = lock(&self.state);
-        // Those of a bootstrap are internal ones, which are told of no shutdown.
-        let is_allowed = self.pool.function.register == Register::Allowed
-            && state.stage == Stage::Starting
-            && events.iter().all(|event| *event == "INVOKE")
-            && state.extensions.iter().all(|extension| extension.name != name);
-        is_allowed.then(|| {
-            let id = Uuid::now_v7().to_string();
-            state.extensions.push(Extension {
-                id: id.clone(),
-                name: name.to_owned(),
-                hears_invoke: events.contains(&"INVOKE"),
-                waits: false,
-                event: None,
-            });
-            id
-        })
+        let id = Uuid::now_v7().to_string();
+        let is_registered = self.pool.function.register == Register::Allowed
+            && lock(&self.lifecycle).register(&id, name, events);
+        is_registered.then_some(id)
     }
 
     /// Notes what the process reported to go wrong outside of an invocation.
     pub(super) fn note_error(&self, error: String) {
-        lock(&self.state).errors.push(error);
+        lock(&self.lifecycle).errors.push(error);
     }
 
     /// Returns the invocation of this id, if it is the one that runs here.
     pub(super) fn call(&self, request_id: &str) -> Option<Arc<Call>> {
-        let state = lock(&self.state);
-        state.call.clone().filter(|call| call.request_id == request_id)
+        let lifecycle = lock(&self.lifecycle);
+        lifecycle.call.clone().filter(|call| call.request_id == request_id)
     }
 }

@@ -31,7 +31,7 @@ pub enum Register {
 /// A function that is being described; [`start`](Self::start) starts it.
 #[derive(Clone, Debug)]
 pub struct Function {
-    bootstrap: PathBuf,
+    pub(super) bootstrap: PathBuf,
     variables: Vec<(OsString, OsString)>,
     pub(super) timeout: Duration,
     pub(super) init_timeout: Duration,

@@ -82,7 +82,7 @@ impl Invocation {
             Outcome::Exited(_) | Outcome::Killed => ("error", Some("Runtime.ExitError")),
         };
         let duration = self.ended?.saturating_sub(self.invoked.unwrap_or(self.requested));
-        let duration_ms = duration.as_secs_f64() * 1e3;
+        let duration_ms = milliseconds(duration);
         let mut record = json!({
             "requestId": self.request_id,
             "metrics": {
@@ -98,11 +98,16 @@ impl Invocation {
         }
         if let (true, Some(invoked)) = (self.is_cold, self.invoked) {
             let init = invoked.saturating_sub(self.requested);
-            record["metrics"]["initDurationMs"] = json!(init.as_secs_f64() * 1e3);
+            record["metrics"]["initDurationMs"] = json!(milliseconds(init));
         }
         let time = self.ended_at?.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
         Some(json!({"time": time, "type": "platform.report", "record": record}))
     }
+}
+
+/// Rounds as CloudWatch does, to two places.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e5).round() / 1e2
 }
 
 /// A piece of an answer on its way to the client.

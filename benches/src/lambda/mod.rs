@@ -6,8 +6,9 @@
 //! wait for the next event, and only then is it free for the next invocation.
 //!
 //! The life of a request: `url` takes it and makes an `event` of it → `pool` finds or starts an
-//! `environment` → `runtime_api` delivers the event → `response` takes in what the function posts →
-//! `answer` turns it into what AWS would answer. An [`Order`] makes the next invocation end badly.
+//! `environment`, which keeps to the rules of `lifecycle` → `runtime_api` delivers the event →
+//! `response` takes in what the function posts → `answer` turns it into what AWS would answer. An
+//! [`Order`] makes the next invocation end badly.
 
 mod function;
 mod order;
@@ -16,6 +17,7 @@ mod url;
 mod event;
 mod pool;
 mod environment;
+mod lifecycle;
 mod process;
 mod runtime_api;
 mod response;
@@ -36,9 +38,9 @@ use serde_json::Value;
 use crate::server::Server;
 use pool::Pool;
 
-pub use environment::EnvironmentView;
 pub use function::{ARN, Function, NAME, REGION, Register};
 pub use invocation::{Invocation, Outcome};
+pub use lifecycle::EnvironmentView;
 pub use order::{Moment, Order};
 pub use pool::{Invoked, Throttled};
 pub use process::Line;
@@ -90,6 +92,16 @@ impl Lambda {
     pub fn kill(&self, environment: usize) {
         if let Some(environment) = self.pool.environments().get(environment) {
             environment.end(Outcome::Killed);
+        }
+    }
+
+    /// Takes a frozen environment out of service, as Lambda does in the end: with an extension, the
+    /// process gets `SIGTERM` and 500 ms, without one it is just killed.
+    ///
+    /// Does nothing to an environment that is not frozen.
+    pub fn retire(&self, environment: usize) {
+        if let Some(environment) = self.pool.environments().get(environment) {
+            environment.retire();
         }
     }
 

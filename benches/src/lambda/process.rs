@@ -83,6 +83,11 @@ impl Process {
         self.signal(Signal::CONT);
     }
 
+    /// Asks it to end, as soon as it runs.
+    pub(super) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// Kills it, stopped or not.
     pub(super) fn kill(&self) {
         self.signal(Signal::KILL);

@@ -73,8 +73,8 @@ async fn serve(environment: &Arc<Environment>, request: Request<Incoming>) -> io
         }
         (&Method::GET, ["2020-01-01", "extension", "event", "next"]) => {
             let id = header(request.headers(), "lambda-extension-identifier").to_owned();
-            Ok(match environment.next_event(&id).await {
-                Some(event) => answer(StatusCode::OK, &event),
+            Ok(match environment.next_notice(&id).await {
+                Some(notice) => answer(StatusCode::OK, &notice),
                 None => refused("Extension.UnknownExtensionIdentifier"),
             })
         }
