@@ -315,6 +315,8 @@ async fn a_crash_is_a_502_or_breaks_the_body() {
     assert_eq!(piece(&mut response).await, "a");
     drop(gate.arrival().await);
     assert!(!rest(response).await.is_whole);
+    let invocations = settled(&lambda).await;
+    assert!(invocations.iter().all(|it| it.invoked.is_some() && it.runtime_next.is_none()));
     let exited = Outcome::Exited("exit status: 7".to_owned());
     assert_eq!(outcomes(&lambda).await, [exited.clone(), exited]);
     assert_eq!(lambda.environments().len(), 2);
