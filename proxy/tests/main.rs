@@ -8,6 +8,7 @@ mod common;
 mod outcomes;
 mod refusals;
 mod fidelity;
+mod pool;
 mod record;
 mod sinks;
 mod shutdown;
