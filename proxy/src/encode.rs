@@ -2,12 +2,19 @@
 //!
 //! One zstd frame with its content size. The encoder is flushed after the small fields, so that a
 //! reader who fetches the first few KB can decode all of them without the body.
+//!
+//! A bug in the reading of a body costs the body, not the record.
 
 use std::io::{self, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use schemas::key::{ExchangeId, LogKey};
 use schemas::record::LogRecord;
+
+use crate::facts::Facts;
+use crate::record;
+use crate::settings::Settings;
 
 /// zstd's own default; level 1 saves 11 % of the CPU and costs 2.6 % of the size, level 9 saves
 /// 12 % of the size for 3.7 times the CPU.
@@ -20,6 +27,26 @@ pub struct LogObject {
     pub key: String,
     /// What.
     pub bytes: Bytes,
+}
+
+/// Makes the record of an exchange and encodes it. Where that panics, a record without bodies is
+/// made instead, which says that the proxy broke off.
+///
+/// # Errors
+///
+/// When not even that can be made.
+pub fn encode_facts(facts: Facts, settings: &Settings) -> io::Result<LogObject> {
+    guarded(facts, |facts| encode(&record::assemble(facts, settings)))
+}
+
+fn guarded(
+    facts: Facts,
+    make: impl Fn(Facts) -> io::Result<LogObject>,
+) -> io::Result<LogObject> {
+    let outline = facts.outline();
+    let made = catch_unwind(AssertUnwindSafe(|| make(facts)));
+    let made = made.or_else(|_| catch_unwind(AssertUnwindSafe(|| make(outline))));
+    made.unwrap_or_else(|_| Err(io::Error::other("the record cannot be made")))
 }
 
 /// Encodes a record.

@@ -86,6 +86,7 @@ impl Proxy {
         let (head, body) = request.into_parts();
         let mut exchange = Exchange::begin(&self.log, id, started_at, &head, ip);
         let (upload, watch) = Upload::new(body, &head.headers, &self.settings.limits);
+        watch.hold(self.log.memory());
         exchange.facts().upload = watch.clone();
 
         let target = match self.admit(&head, &mut exchange).await {
@@ -96,6 +97,7 @@ impl Proxy {
                 return refuse(exchange, &Refusal::from(code), id);
             }
         };
+        exchange.admitted();
         let begun = Instant::now();
         match self.upstream.send(&head, &target, upload).await {
             Ok(response) => self.relay(exchange, response, id, begun.elapsed()),

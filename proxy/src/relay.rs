@@ -80,7 +80,7 @@ impl Body for Relay {
             Poll::Ready(Some(Ok(frame))) => {
                 self.last_chunk = Instant::now();
                 if let (Some(data), Some(exchange)) = (frame.data_ref(), &mut self.exchange) {
-                    exchange.facts().response.push(data);
+                    exchange.chunk(data);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

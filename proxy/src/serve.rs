@@ -5,6 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,19 +15,22 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::handle::Proxy;
+use crate::log::Unwritten;
+use crate::spool::{Connection, Spooled};
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// Pause after a failed `accept`: mostly too many open files, which passes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `stop` is done, then lets what is in flight finish, cuts off what takes too long, and
-/// flushes the log. Returns how many records could not be written.
+/// Serves until `stop` is done, then lets what is in flight finish, cuts off what takes too long or
+/// lasts until `cut` is done, and flushes the log. Returns which records are not where they belong.
 pub async fn serve(
     listener: TcpListener,
     proxy: Arc<Proxy>,
     stop: impl Future<Output = ()>,
-) -> u64 {
+    cut: impl Future<Output = ()>,
+) -> Unwritten {
     let connections = GracefulShutdown::new();
     let mut tasks = JoinSet::new();
     let mut http = http1::Builder::new();
@@ -42,9 +47,14 @@ pub async fn serve(
         };
         // Events go out one by one: nothing may wait for a fuller packet.
         let _ = stream.set_nodelay(true);
+        let spooled = proxy.log.spool().map(Connection::new);
+        let stream = Spooled::new(stream, spooled.clone());
         let proxy = Arc::clone(&proxy);
-        let service = service_fn(move |request| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
             let proxy = Arc::clone(&proxy);
+            if let Some(connection) = &spooled {
+                request.extensions_mut().insert(connection.clone());
+            }
             async move { Ok::<_, Infallible>(proxy.handle(request, Some(peer.ip())).await) }
         });
         let connection = http.serve_connection(TokioIo::new(stream), service);
@@ -55,9 +65,11 @@ pub async fn serve(
     }
     drop(listener);
     let grace = proxy.settings.timeouts.grace;
-    if tokio::time::timeout(grace, connections.shutdown()).await.is_err() {
+    tokio::select! {
+        () = connections.shutdown() => {}
         // Dropping a connection ends its exchange, which would take that for the client's leaving.
-        proxy.log.cut();
+        () = tokio::time::sleep(grace) => proxy.log.cut(),
+        () = cut => proxy.log.cut(),
     }
     tasks.shutdown().await;
     proxy.log.flush().await

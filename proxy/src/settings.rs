@@ -68,12 +68,15 @@ pub struct Limits {
     pub request_copy_bytes: usize,
     /// Of a response body, for the log.
     pub response_log_bytes: usize,
+    /// Of all bodies and objects that are held at a time.
+    pub held_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        let [request, request_copy_bytes, response_log_bytes] = [64, 8, 16].map(|mib| mib << 20);
-        Self { request_bytes: request as u64, request_copy_bytes, response_log_bytes }
+        let [request, request_copy_bytes, response_log_bytes, held_bytes] =
+            [64, 8, 16, 256].map(|mib| mib << 20);
+        Self { request_bytes: request as u64, request_copy_bytes, response_log_bytes, held_bytes }
     }
 }
 

@@ -9,6 +9,7 @@ use benches::s3::{ACCESS_KEY, Failure, MemoryS3, Operation, SECRET_KEY};
 use benches::upstream::FakeOpenAi;
 use bytes::Bytes;
 use proxy::encode::LogObject;
+use proxy::log::Unwritten;
 use proxy::sink::{FolderSink, LogSink, S3Sink};
 
 use crate::common::child::{Server, codex_proxy, run};
@@ -83,8 +84,8 @@ async fn a_put_that_fails_is_tried_again_with_the_same_key_and_bytes() {
         server.fail_next(Operation::Put, failure, times);
         let proxy = Setup::new().sink(sink).start().await;
         let answer = proxy.turn(RESPONSES, "good", true).send().await;
-        let (lost, _folder) = proxy.stop().await;
-        assert_eq!((answer.status, lost), (200, 0), "{failure:?}");
+        let (unwritten, _folder) = proxy.stop().await;
+        assert_eq!((answer.status, unwritten), (200, Unwritten::default()), "{failure:?}");
         let objects = server.objects();
         assert_eq!(objects.len(), 1, "{failure:?}");
         let (key, bytes) = &objects[0];
@@ -102,8 +103,9 @@ async fn a_record_that_cannot_be_written_is_counted_and_the_answer_stands() {
     let proxy = Setup::new().sink(sink).start().await;
     let answer = proxy.turn(RESPONSES, "good", true).send().await;
     assert!(answer.is_whole && answer.text().contains("event: response.completed"));
-    let (lost, _folder) = proxy.stop().await;
-    assert_eq!((lost, server.objects().len()), (1, 0));
+    let (unwritten, _folder) = proxy.stop().await;
+    assert_eq!(unwritten, Unwritten { lost: 1, waiting: 0 });
+    assert!(server.objects().is_empty());
 }
 
 #[tokio::test]
@@ -118,7 +120,7 @@ async fn the_server_writes_to_the_bucket_that_its_environment_leads_to() {
 }
 
 #[tokio::test]
-async fn a_server_that_lost_a_record_says_so_and_exits_with_3() {
+async fn a_server_whose_record_has_to_wait_says_where_and_exits_with_3() {
     let bucket = MemoryS3::start(BUCKET).await.expect("a free loopback port");
     let refuse = |bucket: &MemoryS3| bucket.fail_next(Operation::Put, Failure::AccessDenied, 9);
     let (code, said) = exchange_to(&bucket, refuse).await;
@@ -130,6 +132,8 @@ async fn a_server_that_lost_a_record_says_so_and_exits_with_3() {
     assert!(error.contains(&format!("s3://{BUCKET}/codex/logs/")), "{error}");
     assert!(error.contains("AccessDenied"), "{error}");
     assert!(said.contains("1 records could not be written"), "{said}");
+    assert!(said.contains("they wait in "), "{said}");
+    assert!(said.ends_with("hint: the next start brings them"), "{said}");
 }
 
 /// One exchange through a child process that logs to `bucket`.
