@@ -39,10 +39,7 @@ pub fn encode_facts(facts: Facts, settings: &Settings) -> io::Result<LogObject> 
     guarded(facts, |facts| encode(&record::assemble(facts, settings)))
 }
 
-fn guarded(
-    facts: Facts,
-    make: impl Fn(Facts) -> io::Result<LogObject>,
-) -> io::Result<LogObject> {
+fn guarded(facts: Facts, make: impl Fn(Facts) -> io::Result<LogObject>) -> io::Result<LogObject> {
     let outline = facts.outline();
     let made = catch_unwind(AssertUnwindSafe(|| make(facts)));
     let made = made.or_else(|_| catch_unwind(AssertUnwindSafe(|| make(outline))));
@@ -75,5 +72,32 @@ fn key(record: &LogRecord) -> LogKey {
         token8,
         status: record.status,
         error_origin: record.error.as_ref().map(|error| error.origin),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use schemas::origin::Origin;
+
+    use super::*;
+    use crate::facts::tests::facts_of;
+    use crate::settings::tests::settings;
+
+    #[test]
+    fn a_panic_over_a_body_costs_the_body_and_not_the_record() {
+        let settings = settings();
+        let mut facts = facts_of(&Request::post("/v1/responses").body(()).expect("a request"));
+        facts.response.push(b"the poison");
+        let object = guarded(facts, |facts| {
+            assert!(facts.response.bytes() == 0, "a bug that some bodies meet");
+            encode(&record::assemble(facts, &settings))
+        });
+        let object = object.expect("a record without the body");
+        let json = zstd::decode_all(&object.bytes[..]).expect("one frame");
+        let record: LogRecord = serde_json::from_slice(&json).expect("a record");
+        assert_eq!(record.error.map(|error| error.origin), Some(Origin::Proxy));
+        let facts = facts_of(&Request::get("/").body(()).expect("a request"));
+        assert!(guarded(facts, |_| panic!("always")).is_err());
     }
 }

@@ -159,7 +159,8 @@ impl Exchange {
             cf_ray,
             ratelimit: ratelimit.collect(),
         });
-        let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+        let length =
+            headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         self.note(|segment, facts| segment.answered(facts, length));
     }
 }

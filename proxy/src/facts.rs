@@ -106,3 +106,36 @@ impl Facts {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use http::Request;
+
+    use super::*;
+
+    /// An exchange that has just begun.
+    pub(crate) fn facts_of(request: &Request<()>) -> Facts {
+        Facts {
+            id: ExchangeId(7),
+            started_at: Timestamp::UNIX_EPOCH,
+            method: request.method().to_string(),
+            target: request.uri().to_string(),
+            received_path: request.uri().to_string(),
+            client: Client::default(),
+            request_encoding: None,
+            presented: None,
+            upload: UploadWatch::default(),
+            auth: Duration::ZERO,
+            answered: Answered::Nobody,
+            status: crate::outcome::CLIENT_LEFT,
+            ttfb: None,
+            upstream_ttfb: None,
+            upstream: None,
+            content_type: None,
+            response: ResponseLog::new(1 << 20),
+            end: End::ClientLeft,
+            duration: Duration::ZERO,
+            redacted: false,
+        }
+    }
+}

@@ -149,8 +149,21 @@ impl UpstreamUrl {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// The defaults, in front of nothing.
+    pub(crate) fn settings() -> Settings {
+        Settings {
+            upstream: UpstreamUrl::parse("http://127.0.0.1:1").expect("a good URL"),
+            openai_key: OpenAiKey::parse("sk-canary-key").expect("a good key"),
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+            log_body: LogBody::Full,
+            log_request_body: false,
+            identity: ProxyIdentity::default(),
+        }
+    }
 
     #[test]
     fn an_upstream_may_have_a_prefix_and_loses_its_version() {

@@ -99,8 +99,7 @@ impl UploadWatch {
     #[must_use]
     pub fn recalled(bytes: u64, asked: Asked) -> Self {
         let watch = Self::default();
-        *watch.passed() =
-            Passed { bytes, asked: Some(asked), is_over: true, ..Passed::default() };
+        *watch.passed() = Passed { bytes, asked: Some(asked), is_over: true, ..Passed::default() };
         watch
     }
 

@@ -11,4 +11,6 @@ mod fidelity;
 mod record;
 mod sinks;
 mod shutdown;
+mod spool;
+mod chaos;
 mod commands;

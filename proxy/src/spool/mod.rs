@@ -153,3 +153,108 @@ pub fn complain(folder: &Path, error: &io::Error) {
         eprintln!("{line}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::hint::black_box;
+
+    use bytes::Bytes;
+    use http::Request;
+
+    use super::*;
+    use crate::encode::LogObject;
+    use crate::facts::tests::facts_of;
+    use crate::settings::tests::settings;
+
+    fn facts() -> Facts {
+        facts_of(&Request::post("/v1/responses").body(()).expect("a request"))
+    }
+
+    fn object() -> LogObject {
+        LogObject { key: "logs/a".to_owned(), bytes: Bytes::from("bytes") }
+    }
+
+    #[test]
+    fn a_file_is_used_again_and_what_is_done_is_never_replayed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (spool, orphans) = Spool::open(folder.path(), LogBody::Full).expect("a spool");
+        assert!(orphans.is_empty());
+        for _ in 0..3 {
+            let mut segment = spool.begin(&facts(), Vec::new()).expect("a file");
+            segment.end(&facts());
+            assert!(segment.object(&object()));
+            segment.done();
+        }
+        assert_eq!(spool.made.load(Ordering::Relaxed), 1);
+        let parked = spool.parked(0);
+        assert!(parked.object(&settings()).expect("it can be read").is_none());
+        drop((spool, parked));
+        let left = fs::read_dir(folder.path()).expect("it can be listed");
+        assert_eq!(
+            left.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect::<Vec<_>>(),
+            [".lock"]
+        );
+    }
+
+    #[test]
+    fn an_object_is_brought_as_it_was_written_and_frames_become_one_that_stays() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (spool, _) = Spool::open(folder.path(), LogBody::Full).expect("a spool");
+        let mut segment = spool.begin(&facts(), Vec::new()).expect("a file");
+        assert!(segment.object(&object()));
+        let again = segment.park().object(&settings()).expect("it can be read").expect("an object");
+        assert_eq!((again.key, again.bytes), (object().key, object().bytes));
+
+        let parked = spool.begin(&facts(), Vec::new()).expect("a file").park();
+        let first = parked.object(&settings()).expect("it can be read").expect("a record");
+        let second = parked.object(&settings()).expect("it can be read").expect("a record");
+        assert_eq!((first.key, first.bytes), (second.key, second.bytes));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_complained_about_and_not_used_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (spool, _) = Spool::open(folder.path(), LogBody::Full).expect("a spool");
+        let path = folder.path().join("read-only");
+        fs::write(&path, b"").expect("it can be written");
+        let read_only = File::open(&path).expect("it can be read");
+        let free = (read_only, 99, Vec::new());
+        let mut segment = Segment::begin(&spool, free, &facts(), Vec::new());
+        segment.chunk(&facts(), b"data");
+        segment.end(&facts());
+        assert!(!segment.object(&object()), "the record has to be stored without it");
+        segment.done();
+        assert!(spool.failures() > 0 && spool.free().is_empty());
+    }
+
+    /// `cargo test --release spool_costs -- --ignored --nocapture`
+    #[test]
+    #[ignore = "a measurement"]
+    fn spool_costs() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (spool, _) = Spool::open(folder.path(), LogBody::Full).expect("a spool");
+        let secrets =
+            vec![Secret::new("sk-canary-4f9d1c7a2b6e8053d1"), Secret::new("cpt_0123456789")];
+        let chunk = b"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"words \",\"item_id\":\"msg_0123456789abcdef\",\"output_index\":0,\"content_index\":0}\n\n";
+        let object = LogObject { key: "logs/a".to_owned(), bytes: Bytes::from(vec![7; 4_000]) };
+        let (rounds, chunks) = (20_000_u32, 100_u32);
+        for with_chunks in [0, chunks] {
+            let begun = tokio::time::Instant::now();
+            for _ in 0..rounds / (1 + with_chunks / 10) {
+                let facts = facts();
+                let mut segment = spool.begin(&facts, secrets.clone()).expect("a file");
+                segment.checked(&facts);
+                segment.commit();
+                for _ in 0..with_chunks {
+                    segment.chunk(black_box(&facts), black_box(chunk));
+                    segment.commit();
+                }
+                segment.end(&facts);
+                segment.object(&object);
+                segment.done();
+            }
+            let each = begun.elapsed() / (rounds / (1 + with_chunks / 10));
+            println!("{with_chunks} chunks: {each:?} an exchange");
+        }
+    }
+}

@@ -138,11 +138,8 @@ impl CheckedNote {
     pub(super) fn recall(self, facts: &mut Facts) {
         let hash = self.token.as_deref().and_then(TokenHash::parse);
         // The token itself was masked before anything was written, and is not known any more.
-        facts.presented = hash.map(|hash| Presented {
-            token: Secret::new(""),
-            hash,
-            developer: self.developer,
-        });
+        facts.presented =
+            hash.map(|hash| Presented { token: Secret::new(""), hash, developer: self.developer });
         facts.target = self.target;
         facts.auth = Duration::from_micros(self.auth_us);
         facts.redacted |= self.redacted;

@@ -34,13 +34,16 @@ impl Parked {
     pub fn object(&self, settings: &Settings) -> io::Result<Option<LogObject>> {
         let mut file = File::options().read(true).write(true).open(self.path())?;
         let died_at = file.metadata()?.modified().ok();
-        let Some((id, mut frames)) = Frames::open(BufReader::with_capacity(64 << 10, &file))? else {
+        let Some((id, mut frames)) = Frames::open(BufReader::with_capacity(64 << 10, &file))?
+        else {
             return Ok(None);
         };
         let mut recalled: Option<Recalled> = None;
         while let Some((kind, payload)) = frames.next()? {
             if kind == Kind::Object {
-                return object_of(&payload).map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into());
+                return object_of(&payload)
+                    .map(Some)
+                    .ok_or_else(|| io::ErrorKind::InvalidData.into());
             }
             match &mut recalled {
                 Some(recalled) => recalled.take(kind, &payload),

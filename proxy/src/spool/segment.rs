@@ -213,8 +213,7 @@ pub(super) fn mark_done(mut file: &File) -> io::Result<()> {
 pub(super) fn write_object(mut file: &File, seed: Seed, object: &LogObject) -> io::Result<()> {
     let key = object.key.as_bytes();
     let length = u16::try_from(key.len()).map_err(io::Error::other)?.to_le_bytes();
-    let mut before =
-        frame::head(seed, Kind::Object, &[&length, key, &object.bytes]).to_vec();
+    let mut before = frame::head(seed, Kind::Object, &[&length, key, &object.bytes]).to_vec();
     before.extend_from_slice(&length);
     before.extend_from_slice(key);
     file.write_all(&before)?;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use benches::upstream::FakeOpenAi;
 use proxy::clock::SystemClock;
 use proxy::handle::Proxy;
-use proxy::log::{Keep, Log, Unwritten, WritePolicy};
+use proxy::log::{Keep, Log, Refuge, Unwritten, WritePolicy};
 use proxy::serve;
 use proxy::settings::{Limits, LogBody, OpenAiKey, Settings, Timeouts, UpstreamUrl};
 use proxy::sink::{FolderSink, LogSink};
@@ -52,6 +52,7 @@ pub(crate) struct Setup {
     sink: Option<Arc<dyn LogSink>>,
     policy: WritePolicy,
     spool: Option<PathBuf>,
+    refuge: Option<Arc<dyn Refuge>>,
 }
 
 impl Setup {
@@ -67,6 +68,7 @@ impl Setup {
             sink: None,
             policy: WritePolicy::SERVER,
             spool: None,
+            refuge: None,
         }
     }
 
@@ -109,6 +111,10 @@ impl Setup {
         Self { spool: Some(folder.to_owned()), ..self }
     }
 
+    pub(crate) fn refuge(self, refuge: Arc<dyn Refuge>) -> Self {
+        Self { refuge: Some(refuge), ..self }
+    }
+
     /// Starts fake and proxy on free loopback ports.
     pub(crate) async fn start(self) -> Running {
         let fake = FakeOpenAi::start().await.expect("a free loopback port");
@@ -131,10 +137,8 @@ impl Setup {
         let sink =
             self.sink.unwrap_or_else(|| Arc::new(FolderSink::open(folder.path()).expect("a sink")));
         let keep = match &self.spool {
-            Some(path) => {
-                Keep::Spool(Spool::open(path, self.log_body).expect("a spool").0)
-            }
-            None => Keep::Nowhere,
+            Some(path) => Keep::Spool(Spool::open(path, self.log_body).expect("a spool").0),
+            None => self.refuge.map_or(Keep::Nowhere, Keep::Refuge),
         };
         let proxy = Arc::new(Proxy {
             log: Log::open(sink, Arc::clone(&settings), self.policy, keep),
