@@ -41,9 +41,9 @@ pub fn encode_facts(facts: Facts, settings: &Settings) -> io::Result<LogObject> 
 
 fn guarded(facts: Facts, make: impl Fn(Facts) -> io::Result<LogObject>) -> io::Result<LogObject> {
     let outline = facts.outline();
-    let made = catch_unwind(AssertUnwindSafe(|| make(facts)));
-    let made = made.or_else(|_| catch_unwind(AssertUnwindSafe(|| make(outline))));
-    made.unwrap_or_else(|_| Err(io::Error::other("the record cannot be made")))
+    let whole = catch_unwind(AssertUnwindSafe(|| make(facts)));
+    let any = whole.or_else(|_| catch_unwind(AssertUnwindSafe(|| make(outline))));
+    any.unwrap_or_else(|_| Err(io::Error::other("the record cannot be made")))
 }
 
 /// Encodes a record.

@@ -14,6 +14,7 @@ pub struct ResponseLog {
     stored: Vec<u8>,
     limit: usize,
     is_truncated: bool,
+    lacks_memory: bool,
     held: Held,
     events: Option<EventReader>,
     shape_is_known: bool,
@@ -61,6 +62,7 @@ impl ResponseLog {
             // From here on only counted: a body with a hole in it would be no beginning of one.
             self.limit = self.stored.len();
             self.is_truncated = true;
+            self.lacks_memory = true;
         }
         if let Some(events) = &mut self.events {
             events.push(data);
@@ -88,6 +90,12 @@ impl ResponseLog {
     #[must_use]
     pub fn is_truncated(&self) -> bool {
         self.is_truncated
+    }
+
+    /// Returns whether it was cut for want of memory, and not by its own limit.
+    #[must_use]
+    pub fn lacks_memory(&self) -> bool {
+        self.lacks_memory
     }
 
     /// Returns whether the body is a stream of events, as far as that is known yet.

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ use crate::spool::{Connection, Spooled};
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// Pause after a failed `accept`: mostly too many open files, which passes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// What is left for the log once a person has asked twice.
+const LAST_WRITES: Duration = Duration::from_secs(2);
 
 /// Serves until `stop` is done, then lets what is in flight finish, cuts off what takes too long or
 /// lasts until `cut` is done, and flushes the log. Returns which records are not where they belong.
@@ -35,7 +38,7 @@ pub async fn serve(
     let mut tasks = JoinSet::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).preserve_header_case(true);
-    let mut stop = std::pin::pin!(stop);
+    let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -65,14 +68,29 @@ pub async fn serve(
     }
     drop(listener);
     let grace = proxy.settings.timeouts.grace;
+    let mut cut = pin!(cut);
+    let mut is_hurried = false;
     tokio::select! {
         () = connections.shutdown() => {}
         // Dropping a connection ends its exchange, which would take that for the client's leaving.
         () = tokio::time::sleep(grace) => proxy.log.cut(),
-        () = cut => proxy.log.cut(),
+        () = &mut cut => {
+            proxy.log.cut();
+            is_hurried = true;
+        }
     }
     tasks.shutdown().await;
-    proxy.log.flush().await
+    let hurry = async {
+        if !is_hurried {
+            cut.await;
+        }
+        tokio::time::sleep(LAST_WRITES).await;
+    };
+    tokio::select! {
+        unwritten = proxy.log.flush() => unwritten,
+        // The spool has it all; the next start brings it.
+        () = hurry, if proxy.log.spool().is_some() => proxy.log.unwritten(),
+    }
 }
 
 /// Waits for SIGTERM or Ctrl-C.

@@ -76,7 +76,7 @@ async fn every_exchange_leaves_one_record_whatever_dies() {
     let setting = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let exchanges = usize::try_from(setting("CODEX_PROXY_CHAOS").unwrap_or(2_000)).expect("small");
     let seed = setting("CODEX_PROXY_CHAOS_SEED").unwrap_or_else(fresh_seed);
-    println!("CODEX_PROXY_CHAOS_SEED={seed}");
+    tell(&format!("CODEX_PROXY_CHAOS_SEED={seed}"));
 
     let site = Site::new().await;
     let bucket = Arc::new(MemoryS3::start(BUCKET).await.expect("a free loopback port"));
@@ -90,14 +90,14 @@ async fn every_exchange_leaves_one_record_whatever_dies() {
             let token = site.token.clone();
             let mut dice = Dice(seed.wrapping_mul(31).wrapping_add(client as u64));
             tokio::spawn(async move {
-                let mut seen = Vec::new();
+                let mut views = Vec::new();
                 for turn in 0..share {
-                    seen.push(
+                    views.push(
                         exchange(&address, &token, &mut dice, format!("{client}-{turn}")).await,
                     );
                     done.fetch_add(1, Ordering::Relaxed);
                 }
-                seen
+                views
             })
         })
         .collect();
@@ -127,29 +127,29 @@ async fn every_exchange_leaves_one_record_whatever_dies() {
         server = site.start_on(&bucket).await;
         *address.lock().expect("no panic") = server.address;
     }
-    let mut seen = Vec::new();
+    let mut views = Vec::new();
     for client in clients {
-        seen.extend(client.await.expect("no client panics"));
+        views.extend(client.await.expect("no client panics"));
     }
     bucket.recover();
     let (code, said) = server.stop().await;
     assert_eq!(code, Some(0), "seed {seed}: {said}");
-    check(&bucket, &seen, seed);
+    check(&bucket, &views, seed);
     assert_eq!(bucket.overwritten(), [""; 0], "seed {seed}");
 }
 
-fn check(bucket: &MemoryS3, seen: &[Seen], seed: u64) {
+fn check(bucket: &MemoryS3, views: &[Seen], seed: u64) {
     let mut records: HashMap<String, Vec<LogRecord>> = HashMap::new();
     for logged in logged_in(bucket) {
         let name = logged.record.client.session_id.clone().expect("every request has a name");
         records.entry(name).or_default().push(logged.record);
     }
     let (mut got, mut logged, mut interrupted) = (0, 0, 0);
-    for seen in seen {
-        let found = records.remove(&seen.name).unwrap_or_default();
-        let context = || format!("seed {seed}, {} {}: {found:?}", seen.name, seen.fault);
+    for view in views {
+        let found = records.remove(&view.name).unwrap_or_default();
+        let context = || format!("seed {seed}, {} {}: {found:?}", view.name, view.fault);
         assert!(found.len() <= 1, "at most one record: {}", context());
-        let Some(body) = &seen.body else {
+        let Some(body) = &view.body else {
             logged += found.len();
             continue;
         };
@@ -157,25 +157,26 @@ fn check(bucket: &MemoryS3, seen: &[Seen], seed: u64) {
         logged += 1;
         assert_eq!(found.len(), 1, "who got an answer left a record: {}", context());
         let record = &found[0];
-        let masked = seen.fault == "echo-authorization";
+        let masked = view.fault == "echo-authorization";
         let stored = record.response_body.as_bytes();
         assert!(masked || stored.starts_with(body), "all that it got: {}", context());
-        let by_proxy = matches!(seen.fault, "reset" | "no-token");
+        let by_proxy = matches!(view.fault, "reset" | "no-token");
         let expected = if by_proxy { AnsweredBy::Proxy } else { AnsweredBy::Openai };
         assert_eq!(record.origin, expected, "{}", context());
         if record.ending == Ending::Interrupted {
             interrupted += 1;
-            assert!(!seen.is_whole, "{}", context());
+            assert!(!view.is_whole, "{}", context());
         }
         if record.ending == Ending::ClientClosed {
-            assert!(seen.left, "{}", context());
+            assert!(view.left, "{}", context());
         }
-        if seen.is_whole && matches!(seen.fault, "good" | "slow-stream" | "echo-authorization") {
+        if view.is_whole && matches!(view.fault, "good" | "slow-stream" | "echo-authorization") {
             assert!(record.error.is_none(), "{}", context());
         }
     }
     assert!(records.is_empty(), "no record without an exchange, seed {seed}");
-    println!("{} asked, {got} answered, {logged} logged, {interrupted} interrupted", seen.len());
+    let asked = views.len();
+    tell(&format!("{asked} asked, {got} answered, {logged} logged, {interrupted} interrupted"));
 }
 
 /// One exchange with whichever server lives. A request that nobody took is asked again.
@@ -260,4 +261,15 @@ async fn until_patiently(mut is_so: impl FnMut() -> bool) {
 
 fn fresh_seed() -> u64 {
     getrandom::u64().expect("randomness")
+}
+
+/// What a failed run shows.
+fn tell(line: &str) {
+    #[expect(
+        clippy::print_stdout,
+        reason = "shown of a run that fails, so that it can be repeated"
+    )]
+    {
+        println!("{line}");
+    }
 }

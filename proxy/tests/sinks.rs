@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use proxy::sink::{FolderSink, LogSink, S3Sink, SinkError};
 
 use crate::common::child::{Server, codex_proxy, run};
 use crate::common::logs::Logged;
-use crate::common::{RESPONSES, Setup, turn};
+use crate::common::{KEY, RESPONSES, Setup, turn, until};
 
 pub(crate) const BUCKET: &str = "team-bucket";
 
@@ -140,20 +141,22 @@ async fn a_server_whose_record_has_to_wait_says_where_and_exits_with_3() {
     assert!(said.ends_with("hint: the next start brings them"), "{said}");
 }
 
+/// What leads a child process to `bucket`.
+pub(crate) fn environment(command: &mut Command, bucket: &MemoryS3) {
+    command
+        .env("AWS_ENDPOINT_URL", bucket.url())
+        .env("AWS_REGION", "eu-central-1")
+        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+}
+
 /// One exchange through a child process that logs to `bucket`.
 async fn exchange_to(bucket: &MemoryS3, spoil: impl Fn(&MemoryS3)) -> (Option<i32>, String) {
     let fake = FakeOpenAi::start().await.expect("a free loopback port");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (tokens, token) = one_token(folder.path());
     let logs = format!("s3://{BUCKET}/codex");
-    let server = Server::start(&fake.url(), &tokens, &logs, |command| {
-        command
-            .env("AWS_ENDPOINT_URL", bucket.url())
-            .env("AWS_REGION", "eu-central-1")
-            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-            .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
-    })
-    .await;
+    let server = Server::start(&fake.url(), &tokens, &logs, |c| environment(c, bucket)).await;
     spoil(bucket);
     let answer = server.ask("POST", RESPONSES, &token).json(&turn(true)).send().await;
     assert!(answer.is_whole && answer.text().contains("event: response.completed"));
@@ -271,16 +274,48 @@ async fn with_a_spool_a_refused_record_waits_in_it() {
 }
 
 #[tokio::test]
-async fn over_the_budget_of_memory_copies_are_cut_and_objects_wait_in_the_spool() {
+async fn over_the_budget_of_memory_a_body_is_cut_or_read_back_from_the_spool() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let setup = Setup::new().limits(|limits| limits.held_bytes = 1_000).spool(folder.path());
-    let proxy = setup.start().await;
-    let answer = proxy.turn(RESPONSES, "good", true).send().await;
-    assert!(answer.is_whole && answer.body.len() > 1_000);
-    let logs = proxy.finish().await;
-    let record = &logs.only().record;
-    assert!(record.response_truncated);
-    assert_eq!(record.response_bytes, answer.body.len() as u64);
-    assert!(answer.body.starts_with(record.response_body.as_bytes()));
-    assert_eq!(logs.only().outcome(), "openai - complete", "its events were read to the end");
+    for spool in [false, true] {
+        let setup = Setup::new().limits(|limits| limits.held_bytes = 1_000);
+        let setup = if spool { setup.spool(folder.path()) } else { setup };
+        let proxy = setup.start().await;
+        let ask = proxy.turn(RESPONSES, "echo-authorization", true).named("echo");
+        let answer = ask.send().await;
+        assert!(answer.is_whole && answer.body.len() > 1_000);
+        let token = proxy.token.clone();
+        let logs = proxy.finish().await;
+        let record = &logs.only().record;
+        assert_eq!(logs.only().outcome(), "openai - complete", "its events were read to the end");
+        assert_eq!(record.response_bytes, answer.body.len() as u64);
+        assert_eq!(record.response_truncated, !spool);
+        let masked = answer.text().replace(KEY, "[redacted]").replace(&token, "[redacted]");
+        assert!(masked.starts_with(&record.response_body));
+        assert_eq!(record.response_body.len() == masked.len(), spool);
+    }
+}
+
+#[tokio::test]
+async fn a_person_in_a_hurry_does_not_wait_for_a_silent_bucket() {
+    let bucket = MemoryS3::start(BUCKET).await.expect("a free loopback port");
+    let fake = FakeOpenAi::start().await.expect("a free loopback port");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (tokens, token) = one_token(folder.path());
+    bucket.fail_next(Operation::Put, Failure::StoredUnanswered, 99);
+    let logs = format!("s3://{BUCKET}/codex");
+    let server = Server::start(&fake.url(), &tokens, &logs, |c| environment(c, &bucket)).await;
+    server.ask("POST", RESPONSES, &token).json(&turn(true)).send().await;
+    until(|| bucket.counts().put == 1).await;
+    server.terminate();
+    until(|| std::net::TcpStream::connect(server.address).is_err()).await;
+    server.terminate();
+    let (code, said) = server.ended().await;
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("1 records could not be written"), "{said}");
+    bucket.recover();
+    let server = Server::start(&fake.url(), &tokens, &logs, |c| environment(c, &bucket)).await;
+    let (code, said) = server.stop().await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("replayed 1 exchanges"), "{said}");
+    assert_eq!(bucket.objects().len(), 1);
 }

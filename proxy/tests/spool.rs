@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use benches::s3::{ACCESS_KEY, Failure, MemoryS3, Operation, SECRET_KEY};
+use benches::s3::{Failure, MemoryS3, Operation};
 use benches::upstream::FakeOpenAi;
 use tempfile::TempDir;
 
@@ -15,7 +15,7 @@ use crate::common::client::Opened;
 use crate::common::logs::{Logged, Logs};
 use crate::common::wire::RawUpstream;
 use crate::common::{CHAT, KEY, RESPONSES, turn, until, within};
-use crate::sinks::{BUCKET, one_token};
+use crate::sinks::{BUCKET, environment, one_token};
 
 /// A place where servers come and go.
 pub(crate) struct Site {
@@ -52,14 +52,8 @@ impl Site {
     /// A server that logs to a bucket.
     pub(crate) async fn start_on(&self, bucket: &MemoryS3) -> Server {
         let logs = format!("s3://{BUCKET}/codex");
-        Server::start(&self.fake.url(), &self.tokens, &logs, |command| {
-            command
-                .env("AWS_ENDPOINT_URL", bucket.url())
-                .env("AWS_REGION", "eu-central-1")
-                .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-                .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
-        })
-        .await
+        let change = |command: &mut Command| environment(command, bucket);
+        Server::start(&self.fake.url(), &self.tokens, &logs, change).await
     }
 
     /// Starts a server again, stops it in good order, and reads everything.

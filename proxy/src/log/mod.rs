@@ -152,7 +152,10 @@ impl Log {
     /// Returns how many records are not where they belong.
     #[must_use]
     pub fn unwritten(&self) -> Unwritten {
-        Unwritten { lost: self.lost.load(Ordering::Relaxed), waiting: self.waiting.count() }
+        // What is still being written is in the spool already.
+        let on_the_way = if self.spool().is_some() { self.tasks.len() as u64 } else { 0 };
+        let waiting = self.waiting.count() + on_the_way;
+        Unwritten { lost: self.lost.load(Ordering::Relaxed), waiting }
     }
 
     /// Takes a finished exchange, and the segment that has followed it. Returns at once.
@@ -204,6 +207,13 @@ impl Log {
         let _permit = self.encoders.acquire().await.map_err(io::Error::other)?;
         let settings = Arc::clone(&self.settings);
         let work = move || {
+            let mut facts = facts;
+            if facts.response.lacks_memory()
+                && let Some(spooled) = segment.as_ref().and_then(|s| s.recall(&settings))
+            {
+                facts.response = spooled.response;
+                facts.redacted |= spooled.redacted;
+            }
             let object = encode_facts(*facts, &settings)?;
             let segment = segment.and_then(|mut segment| {
                 let is_kept = segment.object(&object);
@@ -270,7 +280,9 @@ impl Log {
         let replayed = Arc::new(AtomicU64::new(0));
         let log = Arc::clone(self);
         let count = Arc::clone(&replayed);
-        orphans.into_iter().for_each(|parked| self.waiting.add(parked));
+        for parked in orphans {
+            self.waiting.add(parked);
+        }
         // A task of its own: it goes on where this stops waiting.
         let pass = self.runtime.spawn(async move { log.pass(&count).await });
         let _ = tokio::time::timeout(START_TIME, pass).await;

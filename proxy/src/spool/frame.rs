@@ -54,7 +54,9 @@ impl Seed {
     fn sum(self, kind: u8, payload: &[&[u8]]) -> u32 {
         let mut hasher = Hasher::new_with_initial(self.0);
         hasher.update(&[kind]);
-        payload.iter().for_each(|part| hasher.update(part));
+        for part in payload {
+            hasher.update(part);
+        }
         hasher.finalize()
     }
 }

@@ -119,6 +119,10 @@ impl Spool {
         let _ = fs::remove_file(self.folder.segment(number));
     }
 
+    fn read(&self, number: u64) -> io::Result<File> {
+        File::open(self.folder.segment(number))
+    }
+
     fn parked(&self, number: u64) -> Parked {
         Parked { folder: Arc::clone(&self.folder), number }
     }
@@ -254,7 +258,10 @@ mod tests {
                 segment.done();
             }
             let each = begun.elapsed() / (rounds / (1 + with_chunks / 10));
-            println!("{with_chunks} chunks: {each:?} an exchange");
+            #[expect(clippy::print_stdout, reason = "what a measurement is for")]
+            {
+                println!("{with_chunks} chunks: {each:?} an exchange");
+            }
         }
     }
 }

@@ -44,9 +44,7 @@ pub(super) struct CheckedNote {
 #[derive(Serialize, Deserialize)]
 pub(super) struct AnsweredNote {
     status: u16,
-    has_request_id: bool,
-    has_cf_ray: bool,
-    may_have_body: bool,
+    marks: Marks,
     upstream: Option<Upstream>,
     content_type: Option<String>,
     pub(super) content_length: Option<u64>,
@@ -54,6 +52,14 @@ pub(super) struct AnsweredNote {
     upstream_ttfb_us: Option<u64>,
     request: RequestNote,
     redacted: bool,
+}
+
+/// What tells OpenAI's own answer from its edge's.
+#[derive(Serialize, Deserialize)]
+struct Marks {
+    has_request_id: bool,
+    has_cf_ray: bool,
+    may_have_body: bool,
 }
 
 /// The exchange ended.
@@ -164,9 +170,7 @@ impl AnsweredNote {
         let request = RequestNote::of(facts, &mut redactor);
         Some(Self {
             status,
-            has_request_id,
-            has_cf_ray,
-            may_have_body,
+            marks: Marks { has_request_id, has_cf_ray, may_have_body },
             upstream,
             content_type,
             content_length: content_length.filter(|_| may_have_body),
@@ -180,9 +184,9 @@ impl AnsweredNote {
     pub(super) fn recall(self, facts: &mut Facts) {
         facts.answered = Answered::Openai {
             status: self.status,
-            has_request_id: self.has_request_id,
-            has_cf_ray: self.has_cf_ray,
-            may_have_body: self.may_have_body,
+            has_request_id: self.marks.has_request_id,
+            has_cf_ray: self.marks.has_cf_ray,
+            may_have_body: self.marks.may_have_body,
         };
         facts.status = self.status;
         facts.upstream = self.upstream;

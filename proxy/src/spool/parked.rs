@@ -1,13 +1,13 @@
 //! A closed segment whose record has yet to reach the sink: of this process, or of one that died.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Seek as _, SeekFrom};
+use std::io::{self, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::folder::Folder;
-use super::frame::{Frames, Kind, Seed};
-use super::replay::{Recalled, object_of};
+use super::frame::Seed;
+use super::replay::{Replayed, replay};
 use super::segment::write_object;
 use crate::encode::{self, LogObject};
 use crate::settings::Settings;
@@ -34,25 +34,12 @@ impl Parked {
     pub fn object(&self, settings: &Settings) -> io::Result<Option<LogObject>> {
         let mut file = File::options().read(true).write(true).open(self.path())?;
         let died_at = file.metadata()?.modified().ok();
-        let Some((id, mut frames)) = Frames::open(BufReader::with_capacity(64 << 10, &file))?
-        else {
-            return Ok(None);
+        let (recalled, whole) = match replay(&file, settings)? {
+            Replayed::Nothing => return Ok(None),
+            Replayed::Object(object) => return Ok(Some(object)),
+            Replayed::Frames(recalled, whole) => (recalled, whole),
         };
-        let mut recalled: Option<Recalled> = None;
-        while let Some((kind, payload)) = frames.next()? {
-            if kind == Kind::Object {
-                return object_of(&payload)
-                    .map(Some)
-                    .ok_or_else(|| io::ErrorKind::InvalidData.into());
-            }
-            match &mut recalled {
-                Some(recalled) => recalled.take(kind, &payload),
-                none => *none = Recalled::begin(id, kind, &payload, settings),
-            }
-        }
-        let Some(recalled) = recalled else { return Ok(None) };
-        let whole = frames.whole();
-        drop(frames);
+        let id = recalled.id();
         let object = encode::encode_facts(recalled.finish(died_at), settings)?;
         file.set_len(whole)?;
         file.seek(SeekFrom::Start(whole))?;

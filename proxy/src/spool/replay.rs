@@ -4,19 +4,51 @@
 //! event, is what it was; anything else was interrupted by the proxy's death. From the facts on there
 //! is one path for all records.
 
+use std::fs::File;
+use std::io::{self, BufReader};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use schemas::key::ExchangeId;
 
-use super::frame::Kind;
+use super::frame::{Frames, Kind};
 use super::note::{AnsweredNote, BeginNote, CheckedNote, EndNote};
 use crate::encode::LogObject;
 use crate::facts::Facts;
 use crate::outcome::End;
 use crate::redact::MASK;
 use crate::settings::Settings;
+
+/// What a segment holds.
+pub(super) enum Replayed {
+    /// No exchange.
+    Nothing,
+    /// An exchange whose record was not made yet, and how many bytes of the segment hold.
+    Frames(Box<Recalled>, u64),
+    /// A record that was made.
+    Object(LogObject),
+}
+
+/// Reads a segment from where the file stands.
+pub(super) fn replay(file: &File, settings: &Settings) -> io::Result<Replayed> {
+    let Some((id, mut frames)) = Frames::open(BufReader::with_capacity(64 << 10, file))? else {
+        return Ok(Replayed::Nothing);
+    };
+    let mut recalled: Option<Recalled> = None;
+    while let Some((kind, payload)) = frames.next()? {
+        match &mut recalled {
+            _ if kind == Kind::Object => {
+                let object = object_of(&payload).ok_or(io::ErrorKind::InvalidData)?;
+                return Ok(Replayed::Object(object));
+            }
+            Some(recalled) => recalled.take(kind, &payload),
+            none => *none = Recalled::begin(id, kind, &payload, settings),
+        }
+    }
+    let whole = frames.whole();
+    Ok(recalled.map_or(Replayed::Nothing, |r| Replayed::Frames(Box::new(r), whole)))
+}
 
 /// An exchange, as far as its frames have been read.
 pub(super) struct Recalled {
@@ -39,6 +71,10 @@ impl Recalled {
             serde_json::from_slice(payload).ok().filter(|_| kind == Kind::Begin)?;
         let facts = note.recall(id, settings.limits.response_log_bytes);
         Some(Self { facts, content_length: None, has_ended: false, tail: Vec::new() })
+    }
+
+    pub(super) fn id(&self) -> ExchangeId {
+        self.facts.id
     }
 
     /// Takes the next frame. One that says nothing to this version is passed over.
@@ -95,7 +131,7 @@ impl Recalled {
 }
 
 /// Reads the payload of an object's frame.
-pub(super) fn object_of(payload: &[u8]) -> Option<LogObject> {
+fn object_of(payload: &[u8]) -> Option<LogObject> {
     let (length, rest) = payload.split_first_chunk::<2>()?;
     let (key, bytes) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
     let key = std::str::from_utf8(key).ok()?.to_owned();

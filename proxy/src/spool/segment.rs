@@ -17,10 +17,11 @@ use super::mask::Mask;
 use super::note::{AnsweredNote, BeginNote, CheckedNote, EndNote};
 use super::outline;
 use super::parked::Parked;
+use super::replay::{Replayed, replay};
 use crate::encode::LogObject;
 use crate::facts::Facts;
 use crate::secret::Secret;
-use crate::settings::LogBody;
+use crate::settings::{LogBody, Settings};
 
 /// A file that has grown over this is cut before it is used again.
 const KEPT_BYTES: u64 = 1 << 20;
@@ -139,6 +140,17 @@ impl Segment {
         // After a failed write the file may stand anywhere.
         self.file.seek(SeekFrom::Start(self.whole))?;
         write_object(&self.file, self.seed, object)
+    }
+
+    /// Reads back what the frames tell; `None` where they do not tell all of it.
+    #[must_use]
+    pub fn recall(&self, settings: &Settings) -> Option<Facts> {
+        let is_whole = !self.is_broken && self.spool.log_body != LogBody::None;
+        let file = is_whole.then(|| self.spool.read(self.number).ok()).flatten()?;
+        match replay(&file, settings).ok()? {
+            Replayed::Frames(recalled, _) => Some(recalled.finish(None)),
+            Replayed::Nothing | Replayed::Object(_) => None,
+        }
     }
 
     /// Writes what was noted since the last time: one write. Called before anything goes to the
