@@ -2,16 +2,33 @@
 //!
 //! One zstd frame with its content size. The encoder is flushed after the small fields, so that a
 //! reader who fetches the first few KB can decode all of them without the body.
+//!
+//! A bug in the reading of a body costs the body, not the record.
 
 use std::io::{self, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
+use schemas::journal::{Ended, Fate};
 use schemas::key::{ExchangeId, LogKey};
 use schemas::record::LogRecord;
+
+use crate::facts::Facts;
+use crate::record;
+use crate::settings::Settings;
 
 /// zstd's own default; level 1 saves 11 % of the CPU and costs 2.6 % of the size, level 9 saves
 /// 12 % of the size for 3.7 times the CPU.
 const LEVEL: i32 = 3;
+
+/// A record on its way out: its object, and what the journal says about it.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// What is stored.
+    pub object: LogObject,
+    /// How the exchange ended.
+    pub ended: Ended,
+}
 
 /// An object to be stored.
 #[derive(Clone, Debug)]
@@ -20,6 +37,26 @@ pub struct LogObject {
     pub key: String,
     /// What.
     pub bytes: Bytes,
+}
+
+/// Makes the record of an exchange and encodes it. Where that panics, a record without bodies is
+/// made instead, which says that the proxy broke off.
+///
+/// # Errors
+///
+/// When not even that can be made.
+pub fn encode_facts(facts: Facts, settings: &Settings) -> io::Result<Encoded> {
+    guarded(facts, |facts| {
+        let record = record::assemble(facts, settings);
+        Ok(Encoded { object: encode(&record)?, ended: Ended::of(&record, Fate::Stored) })
+    })
+}
+
+fn guarded<T>(facts: Facts, make: impl Fn(Facts) -> io::Result<T>) -> io::Result<T> {
+    let outline = facts.outline();
+    let whole = catch_unwind(AssertUnwindSafe(|| make(facts)));
+    let any = whole.or_else(|_| catch_unwind(AssertUnwindSafe(|| make(outline))));
+    any.unwrap_or_else(|_| Err(io::Error::other("the record cannot be made")))
 }
 
 /// Encodes a record.
@@ -48,5 +85,32 @@ fn key(record: &LogRecord) -> LogKey {
         token8,
         status: record.status,
         error_origin: record.error.as_ref().map(|error| error.origin),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use schemas::origin::Origin;
+
+    use super::*;
+    use crate::facts::tests::facts_of;
+    use crate::settings::tests::settings;
+
+    #[test]
+    fn a_panic_over_a_body_costs_the_body_and_not_the_record() {
+        let settings = settings();
+        let mut facts = facts_of(&Request::post("/v1/responses").body(()).expect("a request"));
+        facts.response.push(b"the poison");
+        let object = guarded(facts, |facts| {
+            assert!(facts.response.bytes() == 0, "a bug that some bodies meet");
+            encode(&record::assemble(facts, &settings))
+        });
+        let object = object.expect("a record without the body");
+        let json = zstd::decode_all(&object.bytes[..]).expect("one frame");
+        let record: LogRecord = serde_json::from_slice(&json).expect("a record");
+        assert_eq!(record.error.map(|error| error.origin), Some(Origin::Proxy));
+        let facts = facts_of(&Request::get("/").body(()).expect("a request"));
+        assert!(guarded::<LogObject>(facts, |_| panic!("always")).is_err());
     }
 }

@@ -15,13 +15,16 @@ use schemas::key::ExchangeId;
 use schemas::record::Upstream;
 use tokio::time::Instant;
 
+use crate::admit;
 use crate::answer;
 use crate::client;
 use crate::facts::Facts;
 use crate::handle::Arrival;
 use crate::log::Log;
+use crate::memory::Held;
 use crate::outcome::{Answered, CLIENT_LEFT, End};
 use crate::response::ResponseLog;
+use crate::spool::{Connection, Segment};
 use crate::upload::UploadWatch;
 
 /// One exchange; its `Drop` is its end.
@@ -29,6 +32,8 @@ pub struct Exchange {
     facts: Option<Box<Facts>>,
     begun: Instant,
     log: Arc<Log>,
+    /// The client's connection, where exchanges are spooled.
+    connection: Option<Connection>,
 }
 
 impl Exchange {
@@ -60,11 +65,20 @@ impl Exchange {
             upstream_ttfb: None,
             upstream: None,
             content_type: None,
-            response: ResponseLog::new(log.limits().response_log_bytes),
+            response: ResponseLog::new(log.limits().response_log_bytes)
+                .within(Held::of(log.memory())),
             end: End::ClientLeft,
             duration: Duration::ZERO,
+            redacted: false,
         };
-        Self { facts: Some(Box::new(facts)), begun: Instant::now(), log: Arc::clone(log) }
+        log.journal().started(&facts);
+        let begun = Instant::now();
+        let connection = arrival.connection.clone();
+        if let Some(connection) = &connection {
+            let secrets = admit::bearer(&head.headers).into_iter().chain([log.openai_key()]);
+            connection.begin(&facts, secrets.collect());
+        }
+        Self { facts: Some(Box::new(facts)), begun, log: Arc::clone(log), connection }
     }
 
     /// Returns the facts, to read and to add to.
@@ -82,6 +96,26 @@ impl Exchange {
         self.begun.elapsed()
     }
 
+    fn note(&mut self, note: impl FnOnce(&mut Segment, &Facts)) {
+        if let (Some(facts), Some(connection)) = (&self.facts, &self.connection) {
+            connection.note(|segment| note(segment, facts));
+        }
+    }
+
+    /// Notes that the request goes on to OpenAI.
+    pub fn admitted(&mut self) {
+        self.note(|segment, facts| {
+            segment.checked(facts);
+            segment.commit();
+        });
+    }
+
+    /// Notes bytes of the answer on their way to the client.
+    pub fn chunk(&mut self, data: &[u8]) {
+        self.facts().response.push(data);
+        self.note(|segment, facts| segment.chunk(facts, data));
+    }
+
     /// Notes that the proxy answers by itself, with this body, and that this ends the exchange.
     pub fn refused(
         mut self,
@@ -91,7 +125,7 @@ impl Exchange {
         body: &[u8],
     ) {
         let elapsed = self.elapsed();
-        self.facts().refused(code, status, detail, body, elapsed);
+        self.facts().refused(code, status, detail.map(Into::into), body, elapsed);
     }
 
     /// Notes the response headers that arrived from OpenAI.
@@ -127,6 +161,9 @@ impl Exchange {
             cf_ray,
             ratelimit: ratelimit.collect(),
         });
+        let length =
+            headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+        self.note(|segment, facts| segment.answered(facts, length));
     }
 }
 
@@ -144,6 +181,10 @@ impl Drop for Exchange {
         } else if facts.end == End::ClientLeft && (self.log.is_cut() || std::thread::panicking()) {
             facts.end = End::ProxyDied;
         }
-        self.log.submit(facts);
+        let mut segment = self.connection.as_ref().and_then(Connection::take);
+        if let Some(segment) = &mut segment {
+            segment.end(&facts);
+        }
+        self.log.submit(facts, segment);
     }
 }

@@ -1,5 +1,6 @@
 //! What was seen of an exchange: plain values, from which its record is made.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use schemas::record::{Client, Upstream};
 use crate::admit::Presented;
 use crate::outcome::{Answered, End};
 use crate::response::ResponseLog;
-use crate::upload::UploadWatch;
+use crate::upload::{Asked, UploadWatch};
 
 /// What was seen of an exchange.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ pub struct Facts {
     pub end: End,
     /// Arrival to the end.
     pub duration: Duration,
+    /// A secret was masked before these facts were written down.
+    pub redacted: bool,
 }
 
 impl Facts {
@@ -63,7 +66,7 @@ impl Facts {
         &mut self,
         code: ErrorCode,
         status: u16,
-        detail: Option<&'static str>,
+        detail: Option<Cow<'static, str>>,
         body: &[u8],
         elapsed: Duration,
     ) {
@@ -76,6 +79,69 @@ impl Facts {
         }
         if self.end != End::Deadline {
             self.end = End::Clean;
+        }
+    }
+
+    /// Returns all that can be told when a record cannot be made of everything: no bodies, and an
+    /// ending that is the proxy's fault.
+    #[must_use]
+    pub fn outline(&self) -> Self {
+        Self {
+            id: self.id,
+            started_at: self.started_at,
+            lambda_request_id: self.lambda_request_id.clone(),
+            method: self.method.clone(),
+            target: self.target.clone(),
+            received_path: self.received_path.clone(),
+            client: self.client.clone(),
+            request_encoding: None,
+            presented: self.presented.clone(),
+            upload: UploadWatch::recalled(self.upload.bytes(), Asked::default()),
+            auth: self.auth,
+            answered: self.answered.clone(),
+            status: self.status,
+            ttfb: self.ttfb,
+            upstream_ttfb: self.upstream_ttfb,
+            upstream: self.upstream.clone(),
+            content_type: self.content_type.clone(),
+            response: ResponseLog::default(),
+            end: End::ProxyDied,
+            duration: self.duration,
+            redacted: self.redacted,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use http::Request;
+
+    use super::*;
+
+    /// An exchange that has just begun.
+    pub(crate) fn facts_of(request: &Request<()>) -> Facts {
+        Facts {
+            id: ExchangeId(7),
+            started_at: Timestamp::UNIX_EPOCH,
+            lambda_request_id: None,
+            method: request.method().to_string(),
+            target: request.uri().to_string(),
+            received_path: request.uri().to_string(),
+            client: Client::default(),
+            request_encoding: None,
+            presented: None,
+            upload: UploadWatch::default(),
+            auth: Duration::ZERO,
+            answered: Answered::Nobody,
+            status: crate::outcome::CLIENT_LEFT,
+            ttfb: None,
+            upstream_ttfb: None,
+            upstream: None,
+            content_type: None,
+            response: ResponseLog::new(1 << 20),
+            end: End::ClientLeft,
+            duration: Duration::ZERO,
+            redacted: false,
         }
     }
 }

@@ -33,6 +33,7 @@ use crate::log::Log;
 use crate::outcome::End;
 use crate::relay::{Relay, Reply};
 use crate::settings::Settings;
+use crate::spool::Connection;
 use crate::token::{TokenHash, TokenStore};
 use crate::upload::{RequestBody, Upload, UploadError};
 use crate::upstream::{self, Failure, Upstream};
@@ -52,10 +53,12 @@ pub struct Proxy {
 }
 
 /// How a request arrived.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Arrival {
     /// Address that it came from.
     pub ip: Option<IpAddr>,
+    /// Where the exchange is spooled; `None` without a spool.
+    pub connection: Option<Connection>,
     /// Lambda's name for the invocation; `None` outside Lambda.
     pub lambda_request_id: Option<String>,
     /// When the answer has to be over, so that there is time left for its record; `None` outside
@@ -100,6 +103,7 @@ impl Proxy {
         let (head, body) = request.into_parts();
         let mut exchange = Exchange::begin(&self.log, id, started_at, &head, &arrival);
         let (upload, watch) = Upload::new(body, &head.headers, &self.settings.limits);
+        watch.hold(self.log.memory());
         exchange.facts().upload = watch.clone();
 
         let target = match self.admit(&head, &arrival, &mut exchange).await {
@@ -110,6 +114,7 @@ impl Proxy {
                 return refuse(exchange, &Refusal::from(code), id);
             }
         };
+        exchange.admitted();
         let begun = Instant::now();
         let sent = self.upstream.send(&head, &target, upload, &watch);
         let sent = match arrival.deadline {

@@ -3,16 +3,19 @@
 //! Pure: facts in, names out. The origin follows from where a failure was seen (did response
 //! headers arrive from OpenAI? who closed?), never from the status alone.
 
+use std::borrow::Cow;
+
 use schemas::body::{BodyError, Shape, Terminal};
 use schemas::catalogue::ErrorCode;
 use schemas::origin::{AnsweredBy, Ending, Origin};
 use schemas::record::LoggedError;
+use serde::{Deserialize, Serialize};
 
 /// Status in the log of a client that left before any was sent, as nginx writes it.
 pub const CLIENT_LEFT: u16 = 499;
 
 /// How the transport of an answer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum End {
     /// The last byte was handed to the client's connection.
     Clean,
@@ -36,7 +39,7 @@ pub enum Answered {
         /// The catalogue entry.
         code: ErrorCode,
         /// A more precise error type of RFC 9209.
-        detail: Option<&'static str>,
+        detail: Option<Cow<'static, str>>,
     },
     /// Response headers arrived from OpenAI.
     Openai {
@@ -84,21 +87,21 @@ pub struct Outcome {
 /// Reads the table of outcomes.
 #[must_use]
 pub fn classify(seen: &Seen<'_>) -> Outcome {
-    match seen.answered {
+    match &seen.answered {
         Answered::Proxy { .. } if seen.end == End::Deadline => {
             let (error, ending) = cut_by(End::Deadline);
             Outcome { origin: AnsweredBy::Proxy, error: Some(error), ending }
         }
         Answered::Proxy { code, detail } => Outcome {
             origin: AnsweredBy::Proxy,
-            error: Some(ours(code, detail)),
+            error: Some(ours(*code, detail.as_deref())),
             ending: Ending::Complete,
         },
         Answered::Nobody => {
             let (error, ending) = cut_by(seen.end);
             Outcome { origin: AnsweredBy::Proxy, error: Some(error), ending }
         }
-        Answered::Openai { status, has_request_id, has_cf_ray, may_have_body } => {
+        &Answered::Openai { status, has_request_id, has_cf_ray, may_have_body } => {
             let at_edge = has_cf_ray && !has_request_id && may_have_body;
             let page = matches!(seen.shape, Shape::Empty | Shape::Html);
             let whole = seen.end == End::Clean || seen.terminal.is_some();

@@ -79,7 +79,7 @@ fn every_row_of_the_table_has_its_outcome() {
         ),
         (ended(End::Silent), "openai openai upstream_idle http_response_timeout upstream_cut"),
         (
-            proxy(ErrorCode::UpstreamFailed, Some("dns_error")),
+            proxy(ErrorCode::UpstreamFailed, Some("dns_error".into())),
             "proxy network proxy_upstream_failed dns_error complete",
         ),
         (proxy(ErrorCode::InvalidToken, None), "proxy proxy proxy_invalid_token - complete"),

@@ -24,8 +24,9 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
     let asked = facts.upload.asked(facts.request_encoding.as_deref(), limit);
     let request_bytes = facts.upload.bytes();
     let response_bytes = facts.response.bytes();
+    let response_truncated = facts.response.is_truncated();
+    let was_redacted = facts.redacted;
     let (stored, mut said) = facts.response.finish();
-    let response_truncated = (stored.len() as u64) < response_bytes;
     if matches!(facts.answered, Answered::Openai { status, .. } if status >= 400) {
         said.error = Some(schemas::body::read_failure(&stored));
     }
@@ -97,7 +98,7 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
         request_body,
         response_body,
     };
-    record.redacted = redactor.found();
+    record.redacted = was_redacted || redactor.found();
     record
 }
 
@@ -121,7 +122,7 @@ fn redact_error(error: LoggedError, redactor: &mut Redactor) -> LoggedError {
     }
 }
 
-fn redact_upstream(upstream: Upstream, redactor: &mut Redactor) -> Upstream {
+pub(crate) fn redact_upstream(upstream: Upstream, redactor: &mut Redactor) -> Upstream {
     let ratelimit = upstream.ratelimit.into_iter();
     Upstream {
         request_id: redactor.option(upstream.request_id),
@@ -131,7 +132,7 @@ fn redact_upstream(upstream: Upstream, redactor: &mut Redactor) -> Upstream {
     }
 }
 
-fn redact_client(client: Client, redactor: &mut Redactor) -> Client {
+pub(crate) fn redact_client(client: Client, redactor: &mut Redactor) -> Client {
     Client {
         ip: client.ip,
         user_agent: redactor.option(client.user_agent),

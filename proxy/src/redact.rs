@@ -11,7 +11,7 @@ use crate::token::{PREFIX, TOKEN_LENGTH, checksum_holds};
 pub const MASK: &str = "[redacted]";
 
 /// A secret shorter than this is left alone: masking it would tear up ordinary words.
-const SHORTEST: usize = 8;
+pub(crate) const SHORTEST: usize = 8;
 
 /// Searches texts and bodies for a few secrets, and remembers whether it found one.
 pub struct Redactor {

@@ -107,7 +107,7 @@ impl Body for Relay {
                     return Poll::Ready(Some(Err(RelayError::Deadline)));
                 }
                 if let (Some(data), Some(exchange)) = (frame.data_ref(), &mut self.exchange) {
-                    exchange.facts().response.push(data);
+                    exchange.chunk(data);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

@@ -3,7 +3,9 @@
 //! Nothing here holds up or alters a byte. Past the limit bytes are only counted, but events are
 //! read to the end, so that a long stream still tells how it ended and what it used.
 
-use schemas::body::{self, EventReader, Shape};
+use schemas::body::{self, EventReader, Shape, Terminal};
+
+use crate::memory::Held;
 
 /// The response body as it passes: stored up to a limit, its events read to the end.
 #[derive(Default)]
@@ -11,6 +13,9 @@ pub struct ResponseLog {
     bytes: u64,
     stored: Vec<u8>,
     limit: usize,
+    is_truncated: bool,
+    lacks_memory: bool,
+    held: Held,
     events: Option<EventReader>,
     shape_is_known: bool,
 }
@@ -25,6 +30,12 @@ impl ResponseLog {
         Self { limit, ..Self::default() }
     }
 
+    /// Keeps what is stored within a budget that others draw on too.
+    #[must_use]
+    pub fn within(self, held: Held) -> Self {
+        Self { held, ..self }
+    }
+
     /// Takes the answer's word for what it is. Codex also accepts streams of other types, so
     /// anything else is told by its first bytes.
     pub fn expect(&mut self, content_type: Option<&str>) {
@@ -36,9 +47,23 @@ impl ResponseLog {
 
     /// Takes the next bytes on their way to the client.
     pub fn push(&mut self, data: &[u8]) {
-        self.bytes += data.len() as u64;
-        let room = self.limit.saturating_sub(self.stored.len());
-        self.stored.extend_from_slice(&data[..data.len().min(room)]);
+        self.recall(data.len() as u64, data);
+    }
+
+    /// Takes bytes from the spool, which stand for this many that passed: more or fewer, where a
+    /// secret was masked.
+    pub fn recall(&mut self, passed: u64, data: &[u8]) {
+        self.bytes += passed;
+        let kept = data.len().min(self.limit.saturating_sub(self.stored.len()));
+        if self.held.grow(kept) {
+            self.stored.extend_from_slice(&data[..kept]);
+            self.is_truncated |= kept < data.len();
+        } else {
+            // From here on only counted: a body with a hole in it would be no beginning of one.
+            self.limit = self.stored.len();
+            self.is_truncated = true;
+            self.lacks_memory = true;
+        }
         if let Some(events) = &mut self.events {
             events.push(data);
         } else if !self.shape_is_known && self.stored.len() >= SHAPE_BYTES {
@@ -59,6 +84,36 @@ impl ResponseLog {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Returns whether less was stored than passed.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        self.is_truncated
+    }
+
+    /// Returns whether it was cut for want of memory, and not by its own limit.
+    #[must_use]
+    pub fn lacks_memory(&self) -> bool {
+        self.lacks_memory
+    }
+
+    /// Returns whether the body is a stream of events, as far as that is known yet.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.events.is_some()
+    }
+
+    /// Returns how the stream has ended so far.
+    #[must_use]
+    pub fn terminal(&self) -> Option<&Terminal> {
+        self.events.as_ref()?.terminal()
+    }
+
+    /// Returns what is stored so far.
+    #[must_use]
+    pub fn stored(&self) -> &[u8] {
+        &self.stored
     }
 
     /// Ends the body: what was stored, and what it says.

@@ -2,10 +2,12 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -14,25 +16,30 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::handle::{Arrival, Proxy};
+use crate::log::Unwritten;
+use crate::spool::{Connection, Spooled};
 use crate::upload::RequestBody;
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// Pause after a failed `accept`: mostly too many open files, which passes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// What is left for the log once a person has asked twice.
+const LAST_WRITES: Duration = Duration::from_secs(2);
 
-/// Serves until `stop` is done, then lets what is in flight finish, cuts off what takes too long, and
-/// flushes the log. Returns how many records could not be written.
+/// Serves until `stop` is done, then lets what is in flight finish, cuts off what takes too long or
+/// lasts until `cut` is done, and flushes the log. Returns which records are not where they belong.
 pub async fn serve(
     listener: TcpListener,
     proxy: Arc<Proxy>,
     stop: impl Future<Output = ()>,
-) -> u64 {
+    cut: impl Future<Output = ()>,
+) -> Unwritten {
     let connections = GracefulShutdown::new();
     let mut tasks = JoinSet::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).preserve_header_case(true);
-    let mut stop = std::pin::pin!(stop);
+    let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -44,11 +51,14 @@ pub async fn serve(
         };
         // Events go out one by one: nothing may wait for a fuller packet.
         let _ = stream.set_nodelay(true);
+        let spooled = proxy.log.spool().map(Connection::new);
+        let stream = Spooled::new(stream, spooled.clone());
         let proxy = Arc::clone(&proxy);
-        let service = service_fn(move |request| {
+        let service = service_fn(move |request: Request<Incoming>| {
             let proxy = Arc::clone(&proxy);
-            let arrival = Arrival { ip: Some(peer.ip()), ..Arrival::default() };
-            let request = Request::map(request, RequestBody::Incoming);
+            let arrival =
+                Arrival { ip: Some(peer.ip()), connection: spooled.clone(), ..Arrival::default() };
+            let request = request.map(RequestBody::Incoming);
             async move { Ok::<_, Infallible>(proxy.handle(request, arrival).await) }
         });
         let connection = http.serve_connection(TokioIo::new(stream), service);
@@ -59,12 +69,29 @@ pub async fn serve(
     }
     drop(listener);
     let grace = proxy.settings.timeouts.grace;
-    if tokio::time::timeout(grace, connections.shutdown()).await.is_err() {
+    let mut cut = pin!(cut);
+    let mut is_hurried = false;
+    tokio::select! {
+        () = connections.shutdown() => {}
         // Dropping a connection ends its exchange, which would take that for the client's leaving.
-        proxy.log.cut();
+        () = tokio::time::sleep(grace) => proxy.log.cut(),
+        () = &mut cut => {
+            proxy.log.cut();
+            is_hurried = true;
+        }
     }
     tasks.shutdown().await;
-    proxy.log.flush().await
+    let hurry = async {
+        if !is_hurried {
+            cut.await;
+        }
+        tokio::time::sleep(LAST_WRITES).await;
+    };
+    tokio::select! {
+        unwritten = proxy.log.flush() => unwritten,
+        // The spool has it all; the next start brings it.
+        () = hurry, if proxy.log.spool().is_some() => proxy.log.unwritten(),
+    }
 }
 
 /// Waits for SIGTERM or Ctrl-C.

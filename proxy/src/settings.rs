@@ -72,12 +72,15 @@ pub struct Limits {
     pub request_copy_bytes: usize,
     /// Of a response body, for the log.
     pub response_log_bytes: usize,
+    /// Of all bodies and objects that are held at a time.
+    pub held_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        let [request, request_copy_bytes, response_log_bytes] = [64, 8, 16].map(|mib| mib << 20);
-        Self { request_bytes: request as u64, request_copy_bytes, response_log_bytes }
+        let [request, request_copy_bytes, response_log_bytes, held_bytes] =
+            [64, 8, 16, 256].map(|mib| mib << 20);
+        Self { request_bytes: request as u64, request_copy_bytes, response_log_bytes, held_bytes }
     }
 }
 
@@ -150,8 +153,21 @@ impl UpstreamUrl {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// The defaults, in front of nothing.
+    pub(crate) fn settings() -> Settings {
+        Settings {
+            upstream: UpstreamUrl::parse("http://127.0.0.1:1").expect("a good URL"),
+            openai_key: OpenAiKey::parse("sk-canary-key").expect("a good key"),
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+            log_body: LogBody::Full,
+            log_request_body: false,
+            identity: ProxyIdentity::default(),
+        }
+    }
 
     #[test]
     fn an_upstream_may_have_a_prefix_and_loses_its_version() {

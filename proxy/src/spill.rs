@@ -4,13 +4,14 @@
 use std::io;
 
 use crate::encode::LogObject;
+use crate::log::Refuge;
 use crate::stdout::Lines;
 
-/// Writes an object to stdout, and blocks until it is there.
-///
-/// # Errors
-///
-/// When stdout cannot be written to.
-pub fn spill(object: &LogObject, lines: &Lines) -> io::Result<()> {
-    lines.say_all(schemas::spill::lines(&object.key, &object.bytes))
+/// Spills records to stdout.
+pub struct Spill(pub Lines);
+
+impl Refuge for Spill {
+    fn keep(&self, object: &LogObject) -> io::Result<()> {
+        self.0.say_all(schemas::spill::lines(&object.key, &object.bytes))
+    }
 }

@@ -27,6 +27,7 @@ use serde::Deserialize;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use crate::memory::{Held, Memory};
 use crate::settings::Limits;
 
 /// How much of an unwanted body is read, and for how long. A client that sends more, or more
@@ -84,6 +85,9 @@ struct Passed {
     bytes: u64,
     copy: Vec<u8>,
     copy_is_whole: bool,
+    held: Held,
+    /// What the copy asks for, once it was read.
+    asked: Option<Asked>,
     failure: Option<UploadError>,
     /// Nothing more will be read.
     is_over: bool,
@@ -126,6 +130,19 @@ impl UploadWatch {
         let _ = tokio::time::timeout(DRAIN.1, over).await;
     }
 
+    /// Makes the watch of an upload that was seen by a process that died.
+    #[must_use]
+    pub fn recalled(bytes: u64, asked: Asked) -> Self {
+        let watch = Self::default();
+        *watch.passed() = Passed { bytes, asked: Some(asked), is_over: true, ..Passed::default() };
+        watch
+    }
+
+    /// Keeps the copy within a budget that others draw on too.
+    pub fn hold(&self, memory: &Arc<Memory>) {
+        self.passed().held = Held::of(memory);
+    }
+
     /// Returns how many bytes have passed.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -156,6 +173,9 @@ impl UploadWatch {
     #[must_use]
     pub fn asked(&self, encoding: Option<&str>, limit: usize) -> Asked {
         let passed = self.passed();
+        if let Some(asked) = &passed.asked {
+            return asked.clone();
+        }
         if !passed.copy_is_whole {
             return Asked::default();
         }
@@ -164,6 +184,22 @@ impl UploadWatch {
             Some(Decoded::Decompressed(body)) => read(&body),
             None => Asked::default(),
         }
+    }
+}
+
+impl UploadWatch {
+    /// The same for whoever cannot wait: a copy over `limit` is not read, and what is read is read
+    /// once.
+    #[must_use]
+    pub fn asked_if_small(&self, encoding: Option<&str>, limit: usize) -> Asked {
+        if self.passed().copy.len() > limit {
+            return Asked::default();
+        }
+        let asked = self.asked(encoding, 4 * limit);
+        if asked != Asked::default() {
+            self.passed().asked = Some(asked.clone());
+        }
+        asked
     }
 }
 
@@ -268,7 +304,13 @@ impl Watched {
                 let data = frame.data_ref().map_or(&[][..], |data| data);
                 passed.bytes += data.len() as u64;
                 if passed.copy.len() + data.len() <= self.copy_limit {
-                    passed.copy.extend_from_slice(data);
+                    if passed.held.grow(data.len()) {
+                        passed.copy.extend_from_slice(data);
+                    } else {
+                        self.copy_limit = 0;
+                        passed.copy = Vec::new();
+                        passed.held = Held::default();
+                    }
                 }
                 let is_over = passed.bytes > self.limit;
                 Some(if is_over { Err(UploadError::TooLarge) } else { Ok(frame) })

@@ -12,4 +12,6 @@ mod pool;
 mod record;
 mod sinks;
 mod shutdown;
+mod spool;
+mod chaos;
 mod commands;

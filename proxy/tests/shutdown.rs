@@ -30,6 +30,29 @@ async fn a_stream_in_flight_completes_after_sigterm_and_its_record_is_written() 
 }
 
 #[tokio::test]
+async fn a_second_signal_cuts_what_is_in_flight_at_once() {
+    let fake = FakeOpenAi::start().await.expect("a free loopback port");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (tokens, token) = one_token(folder.path());
+    let root = folder.path().join("root");
+    let logs = root.to_str().expect("a path of text");
+    let server = Server::start(&fake.url(), &tokens, logs, |_| ()).await;
+    let ask = server.ask("POST", RESPONSES, &token).json(&turn(true));
+    let mut answer = ask.fault("idle").open().await;
+    answer.read_until("response.created").await;
+    server.terminate();
+    // The first signal has arrived once nobody listens any more.
+    crate::common::until(|| std::net::TcpStream::connect(server.address).is_err()).await;
+    server.terminate();
+    let ended = tokio::time::timeout(Duration::from_secs(10), server.ended()).await;
+    let (code, said) = ended.expect("well before the grace of 30 s is over");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!answer.collect().await.is_whole);
+    let outcome = Logs::read(&root).only().outcome();
+    assert_eq!(outcome, "openai proxy interrupted - interrupted");
+}
+
+#[tokio::test]
 async fn a_stream_that_outlasts_the_grace_is_cut_and_recorded_as_cut_by_the_proxy() {
     let grace = Duration::from_millis(50);
     let proxy = Setup::new().timeouts(|timeouts| timeouts.grace = grace).start().await;

@@ -31,6 +31,10 @@ pub enum Failure {
     AccessDenied,
     /// The body stops half way, and the connection is dropped: [`Operation::Get`] only.
     Truncate,
+    /// The object is stored, and the answer is 500 `InternalError`: [`Operation::Put`] only.
+    StoredUntold,
+    /// The object is stored, and no answer ever comes: [`Operation::Put`] only.
+    StoredUnanswered,
 }
 
 /// The number of requests answered, by kind.
@@ -68,7 +72,14 @@ impl Orders {
             failure != Failure::Truncate || operation == Operation::Get,
             "only the body of a GET can be cut",
         );
+        let is_stored = matches!(failure, Failure::StoredUntold | Failure::StoredUnanswered);
+        assert!(!is_stored || operation == Operation::Put, "only a PUT stores");
         self.0.push_back((operation, failure, times));
+    }
+
+    /// Forgets every order.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
     }
 
     /// Takes the failure that is due for this request, or `None`.
@@ -90,7 +101,7 @@ impl Failure {
                 "We encountered an internal error. Please try again."
             )),
             Self::AccessDenied => Some(s3_error!(AccessDenied, "Access Denied")),
-            Self::Truncate => None,
+            Self::Truncate | Self::StoredUntold | Self::StoredUnanswered => None,
         }
     }
 }

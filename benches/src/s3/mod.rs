@@ -44,6 +44,8 @@ struct State {
     store: Store,
     counts: Counts,
     orders: failure::Orders,
+    /// Keys that were stored a second time with other bytes.
+    overwritten: Vec<String>,
 }
 
 impl MemoryS3 {
@@ -84,11 +86,22 @@ impl MemoryS3 {
         lock(&self.state).counts
     }
 
+    /// Returns the keys that were stored again with other bytes.
+    #[must_use]
+    pub fn overwritten(&self) -> Vec<String> {
+        lock(&self.state).overwritten.clone()
+    }
+
+    /// Takes back all orders to fail.
+    pub fn recover(&self) {
+        lock(&self.state).orders.clear();
+    }
+
     /// Makes the next `times` requests of this kind fail; orders are carried out one after another.
     ///
     /// # Panics
     ///
-    /// On [`Failure::Truncate`] for anything but [`Operation::Get`].
+    /// When the failure is one that this operation cannot have.
     pub fn fail_next(&self, operation: Operation, failure: Failure, times: usize) {
         lock(&self.state).orders.add(operation, failure, times);
     }

@@ -77,7 +77,7 @@ impl S3 for Operations {
         request: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
         let input = request.input;
-        self.begin(Operation::Put)?;
+        let failure = self.begin(Operation::Put)?;
         let mut body = input.body.map_or_else(S3Body::empty, S3Body::from);
         let body = body
             .store_all_limited(usize::MAX)
@@ -91,14 +91,24 @@ impl S3 for Operations {
         };
 
         // From the check to the insertion under one lock: of two writers only one finds no object.
-        let mut state = self.state();
-        let bucket = existing(state.store.get_mut(&input.bucket))?;
-        let stored = bucket.get(&input.key);
-        condition::if_match(input.if_match.as_ref(), stored)?;
-        condition::if_none_match(input.if_none_match.as_ref(), stored)?;
         let output = PutObjectOutput { e_tag: Some(etag(&object)), ..Default::default() };
-        bucket.insert(input.key, object);
-        Ok(S3Response::new(output))
+        {
+            let mut state = self.state();
+            let bucket = existing(state.store.get_mut(&input.bucket))?;
+            let stored = bucket.get(&input.key);
+            condition::if_match(input.if_match.as_ref(), stored)?;
+            condition::if_none_match(input.if_none_match.as_ref(), stored)?;
+            if stored.is_some_and(|stored| stored.etag != object.etag) {
+                state.overwritten.push(input.key.clone());
+            }
+            let bucket = existing(state.store.get_mut(&input.bucket))?;
+            bucket.insert(input.key, object);
+        }
+        match failure {
+            Some(Failure::StoredUntold) => Err(s3_error!(InternalError)),
+            Some(Failure::StoredUnanswered) => std::future::pending().await,
+            _ => Ok(S3Response::new(output)),
+        }
     }
 
     async fn get_object(

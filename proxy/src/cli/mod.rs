@@ -83,3 +83,11 @@ fn default_token_file() -> PathBuf {
     let config = config.or_else(|| Some(PathBuf::from(home()?).join(".config")));
     config.unwrap_or_default().join("codex-proxy").join("tokens.json")
 }
+
+/// Returns where the user's programs keep what they would not like to lose.
+fn state_folder() -> PathBuf {
+    let home = || std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"));
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let state = state.or_else(|| Some(PathBuf::from(home()?).join(".local").join("state")));
+    state.unwrap_or_default()
+}

@@ -1,5 +1,6 @@
 //! `codex-proxy serve`: from flags and environment to a running server.
 
+use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,13 +12,16 @@ use clap::Args;
 use schemas::record::ProxyIdentity;
 use tokio::net::TcpListener;
 
-use super::{Failure, default_token_file, say};
+use super::{Failure, default_token_file, say, state_folder};
 use crate::clock::SystemClock;
 use crate::handle::Proxy;
-use crate::log::Log;
+use crate::journal::Journal;
+use crate::log::{Keep, Log, Unwritten, WritePolicy};
 use crate::serve;
 use crate::settings::{Limits, LogBody, OpenAiKey, Settings, Timeouts, UpstreamUrl};
 use crate::sink::{FolderSink, LogSink, S3Sink};
+use crate::spool::{self, Parked, Spool};
+use crate::stdout::Lines;
 use crate::token::TokenFile;
 use crate::upstream::Upstream;
 
@@ -37,6 +41,10 @@ pub(super) struct ServeArguments {
     /// Where the logs go: a folder, or `s3://BUCKET[/PREFIX]`
     #[arg(long, default_value = "./codex-proxy-logs", env = "CODEX_PROXY_LOGS")]
     logs: String,
+    /// Folder for what is not yet logged, on a local disk [default: `spool` in the log folder, or
+    /// the user's state folder for S3]
+    #[arg(long, value_name = "DIR", env = "CODEX_PROXY_SPOOL")]
+    spool: Option<PathBuf>,
     /// Token file [default: tokens.json in the user's configuration folder]
     #[arg(long, value_name = "FILE", env = "CODEX_PROXY_TOKENS")]
     tokens: Option<PathBuf>,
@@ -49,6 +57,10 @@ pub(super) struct ServeArguments {
     /// Put request bodies (up to 8 MiB) into the log too, where response bodies go into it
     #[arg(long, env = "LOG_REQUEST_BODY", value_parser = clap::builder::FalseyValueParser::new())]
     log_request_body: bool,
+    /// Write a line of JSON to stdout when an exchange starts and when it is over, with its metrics
+    /// in CloudWatch's embedded metric format
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", env = "CODEX_PROXY_JOURNAL")]
+    journal: JournalWhen,
     /// Seconds to wait for a connection to OpenAI
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     connect_timeout: u64,
@@ -58,6 +70,30 @@ pub(super) struct ServeArguments {
     /// Seconds that a stream may be silent
     #[arg(long, value_name = "SECONDS", default_value_t = 330)]
     idle_timeout: u64,
+}
+
+/// When the journal is written.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum JournalWhen {
+    /// Unless stdout is a terminal
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+fn journal(when: JournalWhen) -> Result<Journal, Failure> {
+    let is_on = match when {
+        JournalWhen::Auto => !io::stdout().is_terminal(),
+        JournalWhen::Always => true,
+        JournalWhen::Never => false,
+    };
+    if !is_on {
+        return Ok(Journal::default());
+    }
+    Lines::stdout().map(Journal::on).map_err(Failure::outside)
 }
 
 pub(super) fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> {
@@ -109,26 +145,79 @@ async fn serve(arguments: ServeArguments, settings: Settings) -> Result<ExitCode
     let address = listener.local_addr().map_err(Failure::outside)?;
 
     let settings = Arc::new(settings);
-    let log = Log::new(sink, Arc::clone(&settings));
+    let (keep, orphans) = spool(&arguments.logs, arguments.spool, &settings);
+    let log = Log::open(
+        sink,
+        Arc::clone(&settings),
+        WritePolicy::SERVER,
+        keep,
+        journal(arguments.journal)?,
+    );
+    let spool = log.spool().map(|spool| spool.folder().display().to_string());
+    let replayed = log.replay(orphans).await;
+    let left = log.unwritten().waiting;
     let clock = Arc::new(SystemClock);
     let proxy = Arc::new(Proxy { settings, upstream, tokens: Arc::new(tokens), clock, log });
     say(&format!("codex-proxy {} listening on http://{address}", env!("CARGO_PKG_VERSION")));
     say(&format!("  forwards to {}, logs to {place}", arguments.upstream));
     say(&format!("  {enabled} enabled tokens in {token_path}"));
+    if replayed > 0 {
+        say(&format!("  replayed {replayed} exchanges of a proxy that died"));
+    }
+    if left > 0 {
+        say(&format!("  {left} exchanges of a proxy that died wait until {place} takes them"));
+    }
     if enabled == 0 {
         say("  nobody can pass yet; make a token: codex-proxy token add NAME");
     }
-    let stop = async {
-        if serve::asked_to_stop().await.is_err() {
-            std::future::pending::<()>().await;
+    let unwritten = serve::serve(listener, proxy, asked_to_stop(), asked_to_stop()).await;
+    match unwritten {
+        Unwritten { lost: 0, waiting: 0 } => {
+            say("codex-proxy stopped; all logs are written");
+            Ok(ExitCode::SUCCESS)
         }
-    };
-    let lost = serve::serve(listener, proxy, stop).await;
-    if lost > 0 {
-        return Err(Failure::outside(anyhow!("{lost} records could not be written to {place}")));
+        Unwritten { lost: 0, waiting } => {
+            let spool = spool.unwrap_or_default();
+            let error =
+                anyhow!("{waiting} records could not be written to {place}; they wait in {spool}");
+            let hint = Some("the next start brings them".to_owned());
+            Err(Failure { error, hint, code: 3 })
+        }
+        Unwritten { lost, waiting } => Err(Failure::outside(anyhow!(
+            "{} records could not be written to {place}, and {lost} of them are lost",
+            lost + waiting
+        ))),
     }
-    say("codex-proxy stopped; all logs are written");
-    Ok(ExitCode::SUCCESS)
+}
+
+async fn asked_to_stop() {
+    if serve::asked_to_stop().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Opens the spool. One that cannot be used is said, and exchanges go on without: a full disk on
+/// this machine must not stop a team.
+fn spool(logs: &str, folder: Option<PathBuf>, settings: &Settings) -> (Keep, Vec<Parked>) {
+    let folder = folder.unwrap_or_else(|| default_spool(logs));
+    match Spool::open(&folder, settings.log_body) {
+        Ok((spool, orphans)) => (Keep::Spool(spool), orphans),
+        Err(error) => {
+            spool::complain(&folder, &error);
+            (Keep::Nowhere, Vec::new())
+        }
+    }
+}
+
+/// Beside the logs of a folder; for a bucket, a folder of its own below the user's state.
+fn default_spool(logs: &str) -> PathBuf {
+    match logs.strip_prefix("s3://") {
+        Some(place) => {
+            let name = place.trim_matches('/').replace('/', "+");
+            state_folder().join("codex-proxy").join("spool").join(name)
+        }
+        None => Path::new(logs).join("spool"),
+    }
 }
 
 async fn sink(place: &str) -> Result<Arc<dyn LogSink>, Failure> {

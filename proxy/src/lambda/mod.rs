@@ -101,6 +101,7 @@ impl Front {
         let method = request.method().clone();
         let arrival = Arrival {
             ip,
+            connection: None,
             lambda_request_id: Some(context.request_id),
             deadline: Some(self.deadline(context.deadline)),
             is_malformed,

@@ -1,7 +1,7 @@
 //! Records in a folder, laid out as in a bucket.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
@@ -35,14 +35,26 @@ impl FolderSink {
             return Err(io::ErrorKind::InvalidInput.into());
         };
         let temporary = folder.join(format!(".{}.new", name.to_string_lossy()));
-        match fs::write(&temporary, bytes) {
+        match Self::fill(&temporary, bytes) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 fs::create_dir_all(folder)?;
-                fs::write(&temporary, bytes)?;
+                Self::fill(&temporary, bytes)?;
             }
             written => written?,
         }
-        fs::rename(&temporary, path)
+        match fs::rename(&temporary, path) {
+            // A try that was given up may still be at work. It writes the same bytes to the same
+            // place, so that either may be the one that renames.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path.exists() => Ok(()),
+            renamed => renamed,
+        }
+    }
+
+    /// Writes a file without emptying it first: what another try has written stays whole.
+    fn fill(path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = File::options().write(true).create(true).truncate(false).open(path)?;
+        file.write_all(bytes)?;
+        file.set_len(bytes.len() as u64)
     }
 }
 

@@ -1,8 +1,5 @@
 //! Records in an S3 bucket.
 
-use std::time::Duration;
-
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata as _};
 use aws_sdk_s3::primitives::ByteStream;
@@ -11,10 +8,6 @@ use futures::future::BoxFuture;
 
 use super::{LogSink, SinkError};
 use crate::encode::LogObject;
-
-/// How long S3 may take to answer one try; the SDK itself would wait for ever, and so would a
-/// shutdown.
-const ANSWER_TIME: Duration = Duration::from_secs(30);
 
 /// Writes records below a prefix of a bucket. Credentials, region and endpoint come from where the
 /// AWS CLI takes them.
@@ -29,9 +22,8 @@ impl S3Sink {
     pub async fn open(bucket: &str, prefix: &str) -> Self {
         let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
         let http = aws_smithy_http_client::Builder::new().tls_provider(ring).build_https();
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ANSWER_TIME).build();
         let config = aws_config::defaults(aws_config::BehaviorVersion::latest());
-        let config = config.http_client(http).timeout_config(timeouts).load().await;
+        let config = config.http_client(http).load().await;
         // A server with an endpoint of its own rarely answers to `bucket.host`.
         let own_endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
             .iter()

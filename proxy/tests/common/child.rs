@@ -49,6 +49,8 @@ impl Server {
         let mut command =
             codex_proxy(&["serve", "--listen", "127.0.0.1:0", "--upstream", upstream]);
         command.args(["--logs", logs, "--tokens"]).arg(tokens).env("OPENAI_API_KEY", KEY);
+        // Where the spool of a bucket is.
+        command.envs(tokens.parent().map(|folder| ("XDG_STATE_HOME", folder)));
         change(&mut command);
         let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
@@ -59,10 +61,13 @@ impl Server {
             let said = Arc::clone(&said);
             move || stderr.lines().map_while(Result::ok).for_each(|line| lock(&said).push(line))
         });
-        until(|| !lock(&said).is_empty()).await;
-        let first = lock(&said)[0].clone();
-        let (_, address) = first.split_once("listening on http://").expect("it says its address");
-        let address = address.parse().expect("an address");
+        let address = || {
+            let said = lock(&said);
+            let mut addresses = said.iter().filter_map(|l| l.split_once("listening on http://"));
+            addresses.next().map(|(_, address)| address.parse().expect("an address"))
+        };
+        until(|| address().is_some()).await;
+        let address = address().expect("it says its address");
         Self { address, child: Some(child), said, listener: Some(listener) }
     }
 
@@ -80,6 +85,13 @@ impl Server {
         let pid = self.child.as_ref().expect("it runs").id().to_string();
         let killed = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(killed.expect("there is a `kill`").success());
+    }
+
+    /// Kills it, as nothing can prepare for.
+    pub(crate) fn kill(mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it can be waited for");
     }
 
     /// Waits for its end; returns its exit code and all that it said.

@@ -10,17 +10,19 @@ pub(crate) mod logs;
 pub(crate) mod wire;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use benches::upstream::FakeOpenAi;
 use proxy::clock::SystemClock;
 use proxy::handle::Proxy;
-use proxy::log::Log;
+use proxy::journal::Journal;
+use proxy::log::{Keep, Log, Refuge, Unwritten, WritePolicy};
 use proxy::serve;
 use proxy::settings::{Limits, LogBody, OpenAiKey, Settings, Timeouts, UpstreamUrl};
 use proxy::sink::{FolderSink, LogSink};
+use proxy::spool::Spool;
 use proxy::token::{TokenFile, TokenHash, TokenRow, TokenStore, generate};
 use proxy::upstream::Upstream;
 use schemas::record::ProxyIdentity;
@@ -49,6 +51,9 @@ pub(crate) struct Setup {
     log_request_body: bool,
     tokens: Option<Arc<dyn TokenStore>>,
     sink: Option<Arc<dyn LogSink>>,
+    policy: WritePolicy,
+    spool: Option<PathBuf>,
+    refuge: Option<Arc<dyn Refuge>>,
 }
 
 impl Setup {
@@ -62,6 +67,9 @@ impl Setup {
             log_request_body: false,
             tokens: None,
             sink: None,
+            policy: WritePolicy::SERVER,
+            spool: None,
+            refuge: None,
         }
     }
 
@@ -96,6 +104,18 @@ impl Setup {
         Self { sink: Some(sink), ..self }
     }
 
+    pub(crate) fn policy(self, policy: WritePolicy) -> Self {
+        Self { policy, ..self }
+    }
+
+    pub(crate) fn spool(self, folder: &Path) -> Self {
+        Self { spool: Some(folder.to_owned()), ..self }
+    }
+
+    pub(crate) fn refuge(self, refuge: Arc<dyn Refuge>) -> Self {
+        Self { refuge: Some(refuge), ..self }
+    }
+
     /// Starts fake and proxy on free loopback ports.
     pub(crate) async fn start(self) -> Running {
         let fake = FakeOpenAi::start().await.expect("a free loopback port");
@@ -117,8 +137,12 @@ impl Setup {
         let upstream = Upstream::new(&settings.upstream, &settings.openai_key, settings.timeouts);
         let sink =
             self.sink.unwrap_or_else(|| Arc::new(FolderSink::open(folder.path()).expect("a sink")));
+        let keep = match &self.spool {
+            Some(path) => Keep::Spool(Spool::open(path, self.log_body).expect("a spool").0),
+            None => self.refuge.map_or(Keep::Nowhere, Keep::Refuge),
+        };
         let proxy = Arc::new(Proxy {
-            log: Log::new(sink, Arc::clone(&settings)),
+            log: Log::open(sink, Arc::clone(&settings), self.policy, keep, Journal::default()),
             settings,
             upstream: upstream.expect("this machine has root certificates"),
             tokens: self.tokens.unwrap_or_else(|| Arc::new(file)),
@@ -127,9 +151,11 @@ impl Setup {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free loopback port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel();
-        let server = tokio::spawn(serve::serve(listener, proxy, async {
+        let stopped = async {
             let _ = stopped.await;
-        }));
+        };
+        let cut = std::future::pending();
+        let server = tokio::spawn(serve::serve(listener, proxy, stopped, cut));
         Running { fake, address, token, disabled, folder, stop, server }
     }
 }
@@ -144,7 +170,7 @@ pub(crate) struct Running {
     pub(crate) disabled: String,
     folder: TempDir,
     stop: oneshot::Sender<()>,
-    server: JoinHandle<u64>,
+    server: JoinHandle<Unwritten>,
 }
 
 impl Running {
@@ -165,13 +191,13 @@ impl Running {
 
     /// Stops it as a signal would, and returns every record that it left, and none is lost.
     pub(crate) async fn finish(self) -> Logs {
-        let (lost, folder) = self.stop().await;
-        assert_eq!(lost, 0, "no record is lost");
+        let (unwritten, folder) = self.stop().await;
+        assert_eq!(unwritten, Unwritten::default(), "no record is lost");
         Logs::read(folder.path())
     }
 
-    /// Stops it as a signal would, and returns how many records were lost, and its folder.
-    pub(crate) async fn stop(self) -> (u64, TempDir) {
+    /// Stops it as a signal would, and returns which records it did not write, and its folder.
+    pub(crate) async fn stop(self) -> (Unwritten, TempDir) {
         self.stop.send(()).expect("the server runs until it is stopped");
         (within(self.server).await.expect("the server does not panic"), self.folder)
     }

@@ -1,0 +1,138 @@
+//! Keeps secrets off the disk: the copy of an answer that goes to the spool has them masked.
+//!
+//! A secret may be split over chunks. The end of a chunk that could be the beginning of a secret is
+//! handed out apart, as a tail rendered the way a record of a cut answer renders it (eight bytes and
+//! more of a secret are masked); it stands until the next chunk, which brings it again, decided. So
+//! a process that dies has lost nothing that the client got, and has written no secret.
+
+use memchr::memmem::Finder;
+
+use crate::redact::{MASK, SHORTEST};
+use crate::secret::Secret;
+
+/// Masks the secrets of one exchange in its chunks.
+#[derive(Default)]
+pub(super) struct Mask {
+    finders: Vec<Finder<'static>>,
+    /// The end of the last chunk, as far as it may be the beginning of a secret.
+    carry: Vec<u8>,
+    found: bool,
+}
+
+impl Mask {
+    pub(super) fn new(secrets: &[Secret]) -> Self {
+        let secrets = secrets.iter().map(|secret| secret.expose().as_bytes());
+        let long = secrets.filter(|secret| secret.len() >= SHORTEST);
+        let finders = long.map(|secret| Finder::new(secret).into_owned()).collect();
+        Self { finders, ..Self::default() }
+    }
+
+    /// Returns whether a secret was masked so far.
+    pub(super) fn found(&self) -> bool {
+        self.found
+    }
+
+    /// Appends the next chunk, masked, and returns how many of the bytes appended are its tail.
+    pub(super) fn push(&mut self, chunk: &[u8], to: &mut Vec<u8>) -> usize {
+        let joined;
+        let mut rest = chunk;
+        if !self.carry.is_empty() {
+            self.carry.extend_from_slice(chunk);
+            joined = std::mem::take(&mut self.carry);
+            rest = &joined;
+        }
+        while let Some((at, length)) = self.first(rest) {
+            to.extend_from_slice(&rest[..at]);
+            to.extend_from_slice(MASK.as_bytes());
+            rest = &rest[at + length..];
+            self.found = true;
+        }
+        let (body, tail) = rest.split_at(rest.len() - self.undecided(rest));
+        to.extend_from_slice(body);
+        self.carry.clear();
+        self.carry.extend_from_slice(tail);
+        let rendered = if tail.len() < SHORTEST { tail } else { MASK.as_bytes() };
+        to.extend_from_slice(rendered);
+        rendered.len()
+    }
+
+    fn first(&self, text: &[u8]) -> Option<(usize, usize)> {
+        let found = self.finders.iter();
+        found.filter_map(|f| Some((f.find(text)?, f.needle().len()))).min()
+    }
+
+    /// Returns the length of the longest end of `text` that begins a secret.
+    fn undecided(&self, text: &[u8]) -> usize {
+        let of = |finder: &Finder<'static>| {
+            let secret = finder.needle();
+            let window = &text[text.len() - text.len().min(secret.len() - 1)..];
+            let begins = |at: &usize| secret.starts_with(&window[*at..]);
+            let first = memchr::memchr_iter(secret[0], window).find(begins);
+            first.map_or(0, |at| window.len() - at)
+        };
+        self.finders.iter().map(of).max().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KEY: &str = "sk-canary-key";
+    const TOKEN: &str = "cpt_canary-token";
+
+    /// What is on the disk, frame by frame, and what a replay reads from it.
+    fn spooled(chunks: &[&[u8]]) -> (Vec<Vec<u8>>, Vec<u8>) {
+        let mut mask = Mask::new(&[Secret::new(KEY), Secret::new(TOKEN), Secret::new("a")]);
+        let (mut frames, mut body, mut tail) = (Vec::new(), Vec::new(), Vec::new());
+        for chunk in chunks {
+            let mut frame = Vec::new();
+            let length = mask.push(chunk, &mut frame);
+            let split = frame.len() - length;
+            body.extend_from_slice(&frame[..split]);
+            tail = frame[split..].to_vec();
+            frames.push(frame);
+        }
+        body.extend_from_slice(&tail);
+        (frames, body)
+    }
+
+    #[test]
+    fn a_secret_is_masked_however_it_is_split() {
+        let text = format!("x {KEY} y {TOKEN}{KEY} z");
+        for size in 1..text.len() {
+            let (frames, body) = spooled(&text.as_bytes().chunks(size).collect::<Vec<_>>());
+            assert_eq!(body, b"x [redacted] y [redacted][redacted] z", "{size}");
+            for frame in frames {
+                let frame = String::from_utf8(frame).expect("text");
+                assert!(!frame.contains(&KEY[..SHORTEST]), "{size}: {frame}");
+                assert!(!frame.contains(&TOKEN[..SHORTEST]), "{size}: {frame}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_killed_process_leaves_is_all_that_passed() {
+        assert_eq!(spooled(&[b"abc sk-c"]).1, b"abc sk-c", "a few letters are no secret");
+        assert_eq!(spooled(&[b"abc sk-canary-"]).1, b"abc [redacted]");
+        assert_eq!(spooled(&[b"abc sk-canary-", b"bird"]).1, b"abc sk-canary-bird");
+    }
+
+    proptest! {
+        #[test]
+        fn without_a_secret_every_byte_is_kept(text in "[skc_pt anry-]{0,60}", size in 1..9_usize) {
+            prop_assume!(!text.contains(KEY) && !text.contains(TOKEN));
+            let chunks: Vec<_> = text.as_bytes().chunks(size).collect();
+            let (_, mut body) = spooled(&chunks);
+            // The tail may be masked until it is decided.
+            if body.ends_with(MASK.as_bytes()) {
+                body.truncate(body.len() - MASK.len());
+                prop_assert!(text.as_bytes().starts_with(&body));
+            } else {
+                prop_assert_eq!(body, text.as_bytes());
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! A closed segment whose record has yet to reach the sink: of this process, or of one that died.
+
+use std::fs::{self, File};
+use std::io::{self, Seek as _, SeekFrom};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::folder::Folder;
+use super::frame::Seed;
+use super::replay::{Replayed, replay};
+use super::segment::write_object;
+use crate::encode::{self, LogObject};
+use crate::settings::Settings;
+
+/// A closed segment; its file stays until it is removed.
+#[derive(Clone)]
+pub struct Parked {
+    pub(super) folder: Arc<Folder>,
+    pub(super) number: u64,
+}
+
+impl Parked {
+    fn path(&self) -> PathBuf {
+        self.folder.segment(self.number)
+    }
+
+    /// Returns the object to store; `None` when the segment holds no exchange. An object that was
+    /// encoded before is returned as it is; else it is made from the frames, and written down before
+    /// anybody stores it.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or the record cannot be made.
+    pub fn object(&self, settings: &Settings) -> io::Result<Option<LogObject>> {
+        let mut file = File::options().read(true).write(true).open(self.path())?;
+        let died_at = file.metadata()?.modified().ok();
+        let (recalled, whole) = match replay(&file, settings)? {
+            Replayed::Nothing => return Ok(None),
+            Replayed::Object(object) => return Ok(Some(object)),
+            Replayed::Frames(recalled, whole) => (recalled, whole),
+        };
+        let id = recalled.id();
+        let object = encode::encode_facts(recalled.finish(died_at), settings)?.object;
+        file.set_len(whole)?;
+        file.seek(SeekFrom::Start(whole))?;
+        write_object(&file, Seed::of(id), &object)?;
+        Ok(Some(object))
+    }
+
+    /// Removes the file: its record is where it belongs, or there never was one.
+    pub fn remove(&self) {
+        let _ = fs::remove_file(self.path());
+    }
+}
