@@ -10,6 +10,7 @@ mod refusals;
 mod fidelity;
 mod record;
 mod sinks;
+mod refused;
 mod shutdown;
 mod spool;
 mod chaos;

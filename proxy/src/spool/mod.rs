@@ -38,7 +38,7 @@ pub use parked::Parked;
 pub use segment::Segment;
 
 /// Files that are kept open for the next exchange.
-const POOL: usize = 512;
+const POOL: usize = 128;
 
 /// A file that no exchange uses: itself, its number, and a buffer that has grown to fit.
 type Free = (File, u64, Vec<u8>);

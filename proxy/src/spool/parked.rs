@@ -16,7 +16,7 @@ use crate::settings::Settings;
 #[derive(Clone)]
 pub struct Parked {
     pub(super) folder: Arc<Folder>,
-    pub(super) number: u64,
+    pub(crate) number: u64,
 }
 
 impl Parked {
