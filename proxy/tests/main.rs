@@ -11,6 +11,7 @@ mod fidelity;
 mod pool;
 mod record;
 mod sinks;
+mod refused;
 mod shutdown;
 mod spool;
 mod chaos;

@@ -26,7 +26,8 @@ enum Command {
 }
 
 /// Runs the command line. Exit codes: 0 done, 1 no such token or a token that may not pass, 2 usage
-/// or settings, 3 the token store, the log folder or the address cannot be used.
+/// or settings, 3 the token store, the log folder or the address cannot be used, or records are not
+/// written yet.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {

@@ -6,12 +6,13 @@
 //! it goes to the [`Refuge`], and is lost only if there is none. Lost records are counted and named.
 
 mod policy;
+mod keep;
 mod waiting;
+mod again;
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use schemas::journal::Fate;
 use tokio::sync::Semaphore;
@@ -25,44 +26,11 @@ use crate::memory::{Held, Memory};
 use crate::secret::Secret;
 use crate::settings::{Limits, Settings};
 use crate::sink::{LogSink, SinkError};
-use crate::spool::{Parked, Segment, Spool};
+use crate::spool::{Segment, Spool};
 use waiting::{Waiting, say};
 
+pub use keep::{Keep, Refuge, Unwritten};
 pub use policy::WritePolicy;
-
-/// Pauses between two passes over what waits: the first, and the longest while nothing gets better.
-const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_mins(1)];
-/// How long a start waits for what the last process left; the rest is brought while it serves.
-const START_TIME: Duration = Duration::from_secs(10);
-
-/// Where a record goes that the sink refuses.
-pub enum Keep {
-    /// Nowhere: it is lost, which is said.
-    Nowhere,
-    /// It stays in the spool until the sink takes it.
-    Spool(Arc<Spool>),
-    /// Somewhere else, once.
-    Refuge(Arc<dyn Refuge>),
-}
-
-/// Keeps a record that the sink refused, where somebody can bring it back from.
-pub trait Refuge: Send + Sync {
-    /// Keeps key and bytes as they are.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot: the record is lost then.
-    fn keep(&self, object: &LogObject) -> io::Result<()>;
-}
-
-/// How many records are not where they belong.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Unwritten {
-    /// Nobody has them.
-    pub lost: u64,
-    /// They are in the spool, and the next start brings them.
-    pub waiting: u64,
-}
 
 /// Brings finished exchanges to the sink.
 pub struct Log {
@@ -294,73 +262,6 @@ impl Log {
     fn lose(&self, error: &str) {
         self.lost.fetch_add(1, Ordering::Relaxed);
         say(&serde_json::json!({"level": "error", "event": "log_write_failed", "error": error}));
-    }
-
-    /// Brings what a dead process left, as far as that goes quickly; the rest waits like anything
-    /// that the sink refuses. Returns how many exchanges were brought.
-    pub async fn replay(self: &Arc<Self>, orphans: Vec<Parked>) -> u64 {
-        let replayed = Arc::new(AtomicU64::new(0));
-        let log = Arc::clone(self);
-        let count = Arc::clone(&replayed);
-        for parked in orphans {
-            self.waiting.add(parked);
-        }
-        // A task of its own: it goes on where this stops waiting.
-        let pass = self.runtime.spawn(async move { log.pass(&count).await });
-        let _ = tokio::time::timeout(START_TIME, pass).await;
-        replayed.load(Ordering::Relaxed)
-    }
-
-    /// Tries what waits again, for as long as the process runs.
-    async fn bring_what_waits(self: Arc<Self>) {
-        let [shortest, longest] = PAUSES;
-        let mut pause = shortest;
-        loop {
-            self.waiting.some().await;
-            tokio::time::sleep(pause).await;
-            let brought = self.pass(&AtomicU64::new(0)).await;
-            pause = if brought > 0 { shortest } else { longest.min(pause * 2) };
-        }
-    }
-
-    /// Tries everything that waits once; counts what was brought.
-    async fn pass(&self, count: &AtomicU64) -> usize {
-        self.waiting.pass(|parked| self.bring_again(parked, count)).await
-    }
-
-    /// Returns whether nothing of this segment has to wait any more.
-    async fn bring_again(&self, parked: Parked, count: &AtomicU64) -> bool {
-        let settings = Arc::clone(&self.settings);
-        let read = self.runtime.spawn_blocking(move || parked.object(&settings)).await;
-        let object = match read.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            Ok(Some(object)) => object,
-            Ok(None) => return true,
-            Err(error) => {
-                // Says nothing about the sink: one file cannot be read, or one record not be made.
-                if let Some(spool) = self.spool() {
-                    spool.complain(&error);
-                }
-                return false;
-            }
-        };
-        let deadline = Instant::now() + self.policy.attempt_time;
-        match self.attempt(&object, deadline).await {
-            Ok(()) => {
-                count.fetch_add(1, Ordering::Relaxed);
-                self.waiting.taken();
-                true
-            }
-            Err(error) => {
-                self.refused(&error);
-                false
-            }
-        }
-    }
-
-    fn refused(&self, error: &SinkError) {
-        if let Some(spool) = self.spool() {
-            self.waiting.refused(error, spool.folder());
-        }
     }
 
     /// Waits until every exchange submitted so far is written or has failed for good, tries what

@@ -31,7 +31,7 @@ pub(super) struct Waiting {
 
 impl Waiting {
     fn queue(&self) -> MutexGuard<'_, VecDeque<Parked>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -87,8 +87,11 @@ impl Waiting {
         let _one = self.passing.lock().await;
         let batch = std::mem::take(&mut *self.queue());
         let (brought, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let untried = Mutex::new(VecDeque::new());
         let each = async |parked: Parked| {
-            if refused.load(Ordering::Relaxed) < ENOUGH && bring(parked.clone()).await {
+            if refused.load(Ordering::Relaxed) >= ENOUGH {
+                lock(&untried).push_back(parked);
+            } else if bring(parked.clone()).await {
                 parked.remove();
                 self.count.fetch_sub(1, Ordering::Relaxed);
                 brought.fetch_add(1, Ordering::Relaxed);
@@ -98,8 +101,17 @@ impl Waiting {
             }
         };
         futures::stream::iter(batch).for_each_concurrent(PARALLEL, each).await;
+        // Who had no turn is first in the next pass: a few bad ones hold up nobody for ever.
+        let mut next = untried.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue();
+        next.append(&mut queue);
+        *queue = next;
         brought.load(Ordering::Relaxed)
     }
+}
+
+fn lock(queue: &Mutex<VecDeque<Parked>>) -> MutexGuard<'_, VecDeque<Parked>> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Says on stderr, as one line of JSON, how the log fares.
@@ -107,5 +119,41 @@ pub(super) fn say(line: &serde_json::Value) {
     #[expect(clippy::print_stderr, reason = "the last place where a lost log can be told")]
     {
         eprintln!("{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::facts::tests::facts_of;
+    use crate::settings::LogBody;
+    use crate::spool::{Connection, Spool};
+
+    #[tokio::test]
+    async fn a_pass_gives_up_early_and_who_had_no_turn_is_first_in_the_next() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (spool, _) = Spool::open(folder.path(), LogBody::Full).expect("a spool");
+        let facts = facts_of(&Request::get("/").body(()).expect("a request"));
+        let waiting = Waiting::default();
+        for _ in 0..30 {
+            let connection = Connection::new(&spool);
+            connection.begin(&facts, Vec::new());
+            waiting.add(connection.take().expect("a segment").park());
+        }
+        let is_bad = |number: u64| number < 10;
+        let first = waiting.pass(async |parked| !is_bad(parked.number)).await;
+        let second = waiting.pass(async |parked| !is_bad(parked.number)).await;
+        assert_eq!((first + second, waiting.count()), (20, 10), "the good ones are through");
+        let asked = AtomicUsize::new(0);
+        let down = async |_| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        waiting.pass(down).await;
+        assert_eq!(asked.load(Ordering::Relaxed), ENOUGH);
+        assert_eq!(waiting.pass(async |_| true).await, 10);
+        assert_eq!(waiting.count(), 0);
     }
 }

@@ -69,10 +69,6 @@ impl Folder {
         Ok(found)
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub(super) fn segment(&self, number: u64) -> PathBuf {
         self.path.join(format!("{number}.{EXTENSION}"))
     }

@@ -97,7 +97,8 @@ pub(super) struct Frames<R> {
 }
 
 impl<R: Read> Frames<R> {
-    /// Reads the head; `None` when the segment holds no exchange.
+    /// Reads the head; `None` when the segment holds no exchange. A mark of another version is an
+    /// error, so that nobody throws away what a newer one could still bring.
     pub(super) fn open(mut from: R) -> io::Result<Option<(ExchangeId, Self)>> {
         let mut head = [0; HEAD];
         match from.read_exact(&mut head) {
@@ -107,8 +108,16 @@ impl<R: Read> Frames<R> {
         let (mark, id) = head.split_at(MARK.len());
         let Ok(id) = <[u8; 16]>::try_from(id) else { return Ok(None) };
         let id = ExchangeId(u128::from_be_bytes(id));
-        let frames = Self { from, seed: Seed::of(id), whole: HEAD as u64 };
-        Ok((mark == MARK).then_some((id, frames)))
+        match mark {
+            [0, 0, 0, 0] => Ok(None),
+            mark if mark == MARK => {
+                Ok(Some((id, Self { from, seed: Seed::of(id), whole: HEAD as u64 })))
+            }
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a segment of another version of codex-proxy",
+            )),
+        }
     }
 
     /// Returns how many bytes of the segment hold.
@@ -179,6 +188,8 @@ mod tests {
         assert!(read(&bytes).is_empty());
         assert!(read(b"").is_empty());
         assert!(read(b"cpx1").is_empty());
+        bytes[..4].copy_from_slice(b"cpx2");
+        assert!(Frames::open(&bytes[..]).is_err(), "another version's is left alone");
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod replay;
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,13 +38,14 @@ pub use parked::Parked;
 pub use segment::Segment;
 
 /// Files that are kept open for the next exchange.
-const POOL: usize = 512;
+const POOL: usize = 128;
 
 /// A file that no exchange uses: itself, its number, and a buffer that has grown to fit.
 type Free = (File, u64, Vec<u8>);
 
 /// The segments of this process.
 pub struct Spool {
+    root: PathBuf,
     folder: Arc<Folder>,
     log_body: LogBody,
     free: Mutex<Vec<Free>>,
@@ -61,6 +62,7 @@ impl Spool {
     pub fn open(path: &Path, log_body: LogBody) -> io::Result<(Arc<Self>, Vec<Parked>)> {
         let (folder, orphans) = Folder::open(path)?;
         let spool = Self {
+            root: path.to_owned(),
             folder,
             log_body,
             free: Mutex::default(),
@@ -70,10 +72,10 @@ impl Spool {
         Ok((Arc::new(spool), orphans))
     }
 
-    /// Returns the folder of this process.
+    /// Returns the folder that all processes share.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        &self.root
     }
 
     /// Returns how many writes have failed.
@@ -130,7 +132,7 @@ impl Spool {
     /// Counts a failed write, and says the first one on stderr as one line of JSON.
     pub(crate) fn complain(&self, error: &io::Error) {
         if self.failures.fetch_add(1, Ordering::Relaxed) == 0 {
-            complain(self.folder.path(), error);
+            complain(&self.root, error);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::settings::Settings;
 #[derive(Clone)]
 pub struct Parked {
     pub(super) folder: Arc<Folder>,
-    pub(super) number: u64,
+    pub(crate) number: u64,
 }
 
 impl Parked {
@@ -26,7 +26,7 @@ impl Parked {
 
     /// Returns the object to store; `None` when the segment holds no exchange. An object that was
     /// encoded before is returned as it is; else it is made from the frames, and written down before
-    /// anybody stores it.
+    /// anybody stores it, if the disk has room.
     ///
     /// # Errors
     ///
@@ -41,9 +41,16 @@ impl Parked {
         };
         let id = recalled.id();
         let object = encode::encode_facts(recalled.finish(died_at), settings)?.object;
-        file.set_len(whole)?;
-        file.seek(SeekFrom::Start(whole))?;
-        write_object(&file, Seed::of(id), &object)?;
+        let written = file
+            .set_len(whole)
+            .and_then(|()| file.seek(SeekFrom::Start(whole)))
+            .and_then(|_| write_object(&file, Seed::of(id), &object));
+        if written.is_err() {
+            // On a full disk bringing the record is what makes room. The same frames, last written at
+            // the same time, make the same bytes again.
+            let _ = file.set_len(whole);
+            let _ = died_at.map(|time| file.set_modified(time));
+        }
         Ok(Some(object))
     }
 

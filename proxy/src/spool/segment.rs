@@ -27,6 +27,8 @@ use crate::settings::{LogBody, Settings};
 const KEPT_BYTES: u64 = 1 << 20;
 /// A buffer over this is written out early, and not kept.
 const BUFFER_BYTES: usize = 256 << 10;
+/// Of a buffer, while its file waits for the next exchange.
+const IDLE_BYTES: usize = 16 << 10;
 
 /// The file that follows one exchange.
 pub struct Segment {
@@ -179,7 +181,9 @@ impl Segment {
         let is_long = self.file.stream_position().is_ok_and(|end| end > KEPT_BYTES);
         let is_marked = mark_done(&self.file).is_ok();
         let is_cut = !(leaves_body || is_long || !is_marked) || self.file.set_len(0).is_ok();
-        let buffer = std::mem::take(&mut self.buffer);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        buffer.shrink_to(IDLE_BYTES);
         if is_cut && !self.is_broken {
             self.spool.give_back((self.file, self.number, buffer));
         } else {
