@@ -51,6 +51,7 @@ impl Exchange {
             client: client::read(&head.headers, ip),
             request_encoding: client::value(&head.headers, header::CONTENT_ENCODING.as_str()),
             presented: None,
+            openai_keys: Vec::new(),
             upload: UploadWatch::default(),
             auth: Duration::ZERO,
             answered: Answered::Nobody,

@@ -10,6 +10,7 @@ use schemas::record::{Client, Upstream};
 use crate::admit::Presented;
 use crate::outcome::{Answered, End};
 use crate::response::ResponseLog;
+use crate::secret::Secret;
 use crate::upload::UploadWatch;
 
 /// What was seen of an exchange.
@@ -31,6 +32,8 @@ pub struct Facts {
     pub request_encoding: Option<String>,
     /// The token, if one was presented.
     pub presented: Option<Presented>,
+    /// The real keys that its record must not hold: those known when it began, and the one used.
+    pub openai_keys: Vec<Secret>,
     /// The request body.
     pub upload: UploadWatch,
     /// Time spent on checking the token.

@@ -1,11 +1,11 @@
 //! The life of a request.
 //!
 //! ```text
-//! head arrives ─ begin exchange ─ route ─ bearer ─ check ─ send ─ headers ─ relay ─ last byte
-//!                     │             │       │        │       │               │         │
-//!                     │           400 404   401   401 503  502 504     cut, silent,    │
-//!                     │           413 426                              client gone     │
-//!                     └──────── dropping the exchange, wherever, is its record ────────┘
+//! head arrives ─ begin exchange ─ route ─ bearer ─ check ─ key ─ send ─ headers ─ relay ─ last byte
+//!                     │             │       │        │      │      │               │         │
+//!                     │           400 404   401   401 503  503  502 504      cut, silent,    │
+//!                     │           413 426                                    client gone     │
+//!                     └──────────── dropping the exchange, wherever, is its record ──────────┘
 //! ```
 //!
 //! The local server and Lambda take this same path.
@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use schemas::catalogue::ErrorCode;
@@ -30,6 +30,7 @@ use crate::answer;
 use crate::clock::Clock;
 use crate::exchange::Exchange;
 use crate::log::Log;
+use crate::openai_key::{KeySource, KeyUnavailable, OpenAiKey};
 use crate::outcome::End;
 use crate::relay::{Relay, Reply};
 use crate::settings::Settings;
@@ -43,6 +44,8 @@ pub struct Proxy {
     pub settings: Arc<Settings>,
     /// OpenAI.
     pub upstream: Upstream,
+    /// The real key.
+    pub openai_key: Arc<dyn KeySource>,
     /// Whose token it is.
     pub tokens: Arc<dyn TokenStore>,
     /// Time and identity.
@@ -56,11 +59,28 @@ struct Refusal {
     code: ErrorCode,
     status: u16,
     detail: Option<&'static str>,
+    /// Seconds to wait before another try, where the catalogue's own would be too short.
+    retry_after_s: Option<u32>,
+}
+
+/// What a client should wait where only an operator can help.
+const OPERATOR_TIME_S: u32 = 30;
+
+impl From<KeyUnavailable> for Refusal {
+    fn from(reason: KeyUnavailable) -> Self {
+        let internal = Self::from(ErrorCode::Internal);
+        if reason.needs_operator() {
+            let detail = Some("proxy_configuration_error");
+            Self { detail, retry_after_s: Some(OPERATOR_TIME_S), ..internal }
+        } else {
+            internal
+        }
+    }
 }
 
 impl From<ErrorCode> for Refusal {
     fn from(code: ErrorCode) -> Self {
-        Self { code, status: code.entry().status, detail: None }
+        Self { code, status: code.entry().status, detail: None, retry_after_s: None }
     }
 }
 
@@ -87,30 +107,36 @@ impl Proxy {
         let mut exchange = Exchange::begin(&self.log, id, started_at, &head, ip);
         let (upload, watch) = Upload::new(body, &head.headers, &self.settings.limits);
         exchange.facts().upload = watch.clone();
+        exchange.facts().openai_keys = self.openai_key.known();
 
-        let target = match self.admit(&head, &mut exchange).await {
-            Ok(target) => target,
-            Err(code) => {
+        let admitted = match self.admit(&head, &mut exchange).await {
+            Ok(target) => self.key(&mut exchange).await.map(|key| (target, key)),
+            Err(code) => Err(Refusal::from(code)),
+        };
+        let (target, key) = match admitted {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
                 drop(upload);
                 watch.over().await;
-                return refuse(exchange, &Refusal::from(code), id);
+                return refuse(exchange, &refusal, id);
             }
         };
         let begun = Instant::now();
-        match self.upstream.send(&head, &target, upload).await {
-            Ok(response) => self.relay(exchange, response, id, begun.elapsed()),
+        match self.upstream.send(&head, &target, &key, upload).await {
+            Ok(response) => {
+                if response.status() == StatusCode::UNAUTHORIZED {
+                    self.openai_key.refused(&key);
+                }
+                self.relay(exchange, response, id, begun.elapsed())
+            }
             Err(failure) => {
                 // An upload that broke off is the cause, whatever the connection to OpenAI says.
                 let failure = watch.failure().map_or(failure, Failure::Upload);
                 watch.over().await;
                 match failure {
                     Failure::Network { detail, status } => {
-                        let detail = Some(detail);
-                        refuse(
-                            exchange,
-                            &Refusal { code: ErrorCode::UpstreamFailed, status, detail },
-                            id,
-                        )
+                        let (code, detail) = (ErrorCode::UpstreamFailed, Some(detail));
+                        refuse(exchange, &Refusal { status, detail, ..Refusal::from(code) }, id)
                     }
                     Failure::Upload(UploadError::TooLarge) => {
                         refuse(exchange, &Refusal::from(ErrorCode::RequestTooLarge), id)
@@ -153,6 +179,16 @@ impl Proxy {
         }
     }
 
+    /// Gets the real key, which only an admitted request does, and notes what its record must mask.
+    async fn key(&self, exchange: &mut Exchange) -> Result<OpenAiKey, Refusal> {
+        let key = self.openai_key.current().await?;
+        let to_mask = &mut exchange.facts().openai_keys;
+        if !to_mask.contains(&key.key) {
+            to_mask.push(key.key.clone());
+        }
+        Ok(key)
+    }
+
     /// Passes OpenAI's answer on: its status, its headers but the hop-by-hop ones, its body.
     fn relay(
         &self,
@@ -172,7 +208,10 @@ impl Proxy {
 }
 
 fn respond(refusal: &Refusal, id: ExchangeId) -> (Response<Reply>, Bytes) {
-    let (answer, body) = answer::refuse(refusal.code, refusal.status, refusal.detail, id);
+    let (mut answer, body) = answer::refuse(refusal.code, refusal.status, refusal.detail, id);
+    if let Some(seconds) = refusal.retry_after_s {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     (answer.map(|()| Reply::Own(Full::new(body.clone()))), body)
 }
 

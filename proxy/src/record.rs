@@ -47,7 +47,7 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
 
     let token = facts.presented;
     let secrets = token.as_ref().map(|presented| presented.token.clone());
-    let mut redactor = Redactor::new(secrets.into_iter().chain([settings.openai_key.key.clone()]));
+    let mut redactor = Redactor::new(secrets.into_iter().chain(facts.openai_keys));
     let was_cut = response_truncated || outcome.ending != Ending::Complete;
     let keep = match settings.log_body {
         LogBody::Full => true,

@@ -17,7 +17,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use crate::settings::{OpenAiKey, Timeouts, UpstreamUrl};
+use crate::openai_key::OpenAiKey;
+use crate::settings::{Timeouts, UpstreamUrl};
 use crate::upload::{Upload, UploadError};
 
 /// Idle connections are given up before OpenAI's edge does it (it keeps them for minutes).
@@ -52,7 +53,6 @@ pub enum Failure {
 pub struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, Upload>,
     url: UpstreamUrl,
-    authorization: HeaderValue,
     first_byte: Duration,
 }
 
@@ -62,7 +62,7 @@ impl Upstream {
     /// # Errors
     ///
     /// When the machine has no usable root certificates and the upstream is `https`.
-    pub fn new(url: &UpstreamUrl, key: &OpenAiKey, timeouts: Timeouts) -> io::Result<Self> {
+    pub fn new(url: &UpstreamUrl, timeouts: Timeouts) -> io::Result<Self> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -86,8 +86,7 @@ impl Upstream {
             .pool_timer(TokioTimer::new())
             .http1_preserve_header_case(true)
             .build(connector);
-        let authorization = key.authorization.clone();
-        Ok(Self { client, url: url.clone(), authorization, first_byte: timeouts.first_byte })
+        Ok(Self { client, url: url.clone(), first_byte: timeouts.first_byte })
     }
 
     /// Returns the host that requests go to.
@@ -96,7 +95,8 @@ impl Upstream {
         self.url.authority.as_str()
     }
 
-    /// Sends a request, and waits for the response headers.
+    /// Sends a request under the real key, and waits for the response headers. Where it goes is
+    /// settled by the configured URL; the request has a say in the path and query behind it only.
     ///
     /// # Errors
     ///
@@ -105,6 +105,7 @@ impl Upstream {
         &self,
         head: &Parts,
         target: &str,
+        key: &OpenAiKey,
         upload: Upload,
     ) -> Result<Response<Incoming>, Failure> {
         let malformed = Failure::Network { detail: "http_request_error", status: 502 };
@@ -117,34 +118,34 @@ impl Upstream {
         let mut request = Request::new(upload);
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = uri;
-        *request.headers_mut() = self.headers(&head.headers);
+        *request.headers_mut() = headers(&head.headers, key);
         match tokio::time::timeout(self.first_byte, self.client.request(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(explain(&error)),
             Err(_) => Err(Failure::Network { detail: "http_response_timeout", status: 504 }),
         }
     }
+}
 
-    fn headers(&self, received: &HeaderMap) -> HeaderMap {
-        let mut headers = received.clone();
-        strip_hop_by_hop(&mut headers);
-        let forwarding: Vec<_> = headers
-            .keys()
-            .filter(|name| {
-                let name = name.as_str();
-                let prefixes = ["x-forwarded-", "x-amzn-", "x-codex-proxy-"];
-                prefixes.iter().any(|prefix| name.starts_with(prefix))
-            })
-            .cloned()
-            .collect();
-        for name in forwarding {
-            headers.remove(name);
-        }
-        headers.remove(header::HOST);
-        headers.insert(header::AUTHORIZATION, self.authorization.clone());
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        headers
+fn headers(received: &HeaderMap, key: &OpenAiKey) -> HeaderMap {
+    let mut headers = received.clone();
+    strip_hop_by_hop(&mut headers);
+    let forwarding: Vec<_> = headers
+        .keys()
+        .filter(|name| {
+            let name = name.as_str();
+            let prefixes = ["x-forwarded-", "x-amzn-", "x-codex-proxy-"];
+            prefixes.iter().any(|prefix| name.starts_with(prefix))
+        })
+        .cloned()
+        .collect();
+    for name in forwarding {
+        headers.remove(name);
     }
+    headers.remove(header::HOST);
+    headers.insert(header::AUTHORIZATION, key.authorization.clone());
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers
 }
 
 /// Removes what speaks about one connection only, also what `Connection` names.

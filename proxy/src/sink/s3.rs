@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata as _};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_smithy_http_client::tls;
 use futures::future::BoxFuture;
 
 use super::{LogSink, SinkError};
+use crate::aws;
 use crate::encode::LogObject;
 
 /// How long S3 may take to answer one try; the SDK itself would wait for ever, and so would a
@@ -27,16 +26,13 @@ pub struct S3Sink {
 impl S3Sink {
     /// Opens a bucket; asks nothing of it yet, because the right to write may be all we have.
     pub async fn open(bucket: &str, prefix: &str) -> Self {
-        let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-        let http = aws_smithy_http_client::Builder::new().tls_provider(ring).build_https();
+        let config = aws::config().await;
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ANSWER_TIME).build();
-        let config = aws_config::defaults(aws_config::BehaviorVersion::latest());
-        let config = config.http_client(http).timeout_config(timeouts).load().await;
         // A server with an endpoint of its own rarely answers to `bucket.host`.
         let own_endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
             .iter()
             .any(|name| std::env::var_os(name).is_some());
-        let s3 = aws_sdk_s3::config::Builder::from(&config);
+        let s3 = aws_sdk_s3::config::Builder::from(config).timeout_config(timeouts);
         let path_style = own_endpoint || config.endpoint_url().is_some();
         Self::new(Client::from_conf(s3.force_path_style(path_style).build()), bucket, prefix)
     }
@@ -63,10 +59,7 @@ impl LogSink for S3Sink {
                 .body(ByteStream::from(object.bytes.clone()));
             put.send().await.map(drop).map_err(|error| SinkError {
                 place: format!("s3://{}/{key}", self.bucket),
-                reason: match error.code() {
-                    Some(code) => format!("{code}: {}", error.message().unwrap_or_default()),
-                    None => DisplayErrorContext(&error).to_string(),
-                },
+                reason: aws::explain(&error),
             })
         })
     }
