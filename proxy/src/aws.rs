@@ -152,5 +152,6 @@ where
         }
         cause = error.source();
     }
-    said
+    // What was tried for credentials is a list, one a line.
+    said.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }

@@ -289,7 +289,8 @@ async fn a_table_that_cannot_be_used_says_what_to_set() {
     assert!(stderr.contains("no AWS region is set") && stderr.contains("AWS_REGION"), "{stderr}");
     let (code, _, stderr) = bare(&[("AWS_REGION", "eu-central-1"), ("AWS_ENDPOINT_URL", &url)]);
     assert_eq!(code, Some(3), "{stderr}");
-    assert!(stderr.contains("credential") && stderr.contains("hint: sign in as"), "{stderr}");
+    assert!(stderr.contains("credential") && stderr.contains("\n\nhint: sign in as"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 3, "{stderr}");
 
     for place in ["dynamodb://", "dynamodb://a b", "s3://bucket"] {
         let output = run(codex_proxy(&["token", "list", "--tokens", place]), "");
