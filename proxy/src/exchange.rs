@@ -24,6 +24,7 @@ use crate::log::Log;
 use crate::memory::Held;
 use crate::outcome::{Answered, CLIENT_LEFT, End};
 use crate::response::ResponseLog;
+use crate::secret::Secret;
 use crate::spool::{Connection, Segment};
 use crate::upload::UploadWatch;
 
@@ -45,6 +46,7 @@ impl Exchange {
         started_at: Timestamp,
         head: &Parts,
         arrival: &Arrival,
+        openai_keys: Vec<Secret>,
     ) -> Self {
         let received_path = head.uri.to_string();
         let facts = Facts {
@@ -57,6 +59,7 @@ impl Exchange {
             client: client::read(&head.headers, arrival.ip),
             request_encoding: client::value(&head.headers, header::CONTENT_ENCODING.as_str()),
             presented: None,
+            openai_keys,
             upload: UploadWatch::default(),
             auth: Duration::ZERO,
             answered: Answered::Nobody,
@@ -75,7 +78,7 @@ impl Exchange {
         let begun = Instant::now();
         let connection = arrival.connection.clone();
         if let Some(connection) = &connection {
-            let secrets = admit::bearer(&head.headers).into_iter().chain([log.openai_key()]);
+            let secrets = admit::bearer(&head.headers).into_iter().chain(facts.openai_keys.clone());
             connection.begin(&facts, secrets.collect());
         }
         Self { facts: Some(Box::new(facts)), begun, log: Arc::clone(log), connection }
@@ -99,6 +102,15 @@ impl Exchange {
     fn note(&mut self, note: impl FnOnce(&mut Segment, &Facts)) {
         if let (Some(facts), Some(connection)) = (&self.facts, &self.connection) {
             connection.note(|segment| note(segment, facts));
+        }
+    }
+
+    /// Notes a key that the record must not hold.
+    pub fn mask(&mut self, key: &Secret) {
+        let known = &mut self.facts().openai_keys;
+        if !known.contains(key) {
+            known.push(key.clone());
+            self.note(|segment, _| segment.also_mask(key.clone()));
         }
     }
 

@@ -11,6 +11,7 @@ use schemas::record::{Client, Upstream};
 use crate::admit::Presented;
 use crate::outcome::{Answered, End};
 use crate::response::ResponseLog;
+use crate::secret::Secret;
 use crate::upload::{Asked, UploadWatch};
 
 /// What was seen of an exchange.
@@ -34,6 +35,8 @@ pub struct Facts {
     pub request_encoding: Option<String>,
     /// The token, if one was presented.
     pub presented: Option<Presented>,
+    /// The real keys that its record must not hold: those known when it began, and the one used.
+    pub openai_keys: Vec<Secret>,
     /// The request body.
     pub upload: UploadWatch,
     /// Time spent on checking the token.
@@ -96,6 +99,7 @@ impl Facts {
             client: self.client.clone(),
             request_encoding: None,
             presented: self.presented.clone(),
+            openai_keys: self.openai_keys.clone(),
             upload: UploadWatch::recalled(self.upload.bytes(), Asked::default()),
             auth: self.auth,
             answered: self.answered.clone(),
@@ -130,6 +134,7 @@ pub(crate) mod tests {
             client: Client::default(),
             request_encoding: None,
             presented: None,
+            openai_keys: Vec::new(),
             upload: UploadWatch::default(),
             auth: Duration::ZERO,
             answered: Answered::Nobody,

@@ -1,11 +1,11 @@
 //! The life of a request.
 //!
 //! ```text
-//! head arrives ─ begin exchange ─ route ─ bearer ─ check ─ send ─ headers ─ relay ─ last byte
-//!                     │             │       │        │       │               │         │
-//!                     │           400 404   401   401 503  502 504     cut, silent,    │
-//!                     │           413 426                              client gone     │
-//!                     └──────── dropping the exchange, wherever, is its record ────────┘
+//! head arrives ─ begin exchange ─ route ─ bearer ─ check ─ key ─ send ─ headers ─ relay ─ last byte
+//!                     │             │       │        │      │      │               │         │
+//!                     │           400 404   401   401 503  503  502 504      cut, silent,    │
+//!                     │           413 426                                    client gone     │
+//!                     └──────────── dropping the exchange, wherever, is its record ──────────┘
 //! ```
 //!
 //! The local server and Lambda take this same path.
@@ -18,18 +18,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use schemas::catalogue::ErrorCode;
 use schemas::key::ExchangeId;
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::admit::{self, Presented};
 use crate::answer;
 use crate::clock::Clock;
 use crate::exchange::Exchange;
-use crate::log::Log;
+use crate::log::{Log, Unwritten};
+use crate::openai_key::{KeySource, KeyUnavailable, OpenAiKey};
 use crate::outcome::End;
 use crate::relay::{Relay, Reply};
 use crate::settings::Settings;
@@ -44,12 +46,16 @@ pub struct Proxy {
     pub settings: Arc<Settings>,
     /// OpenAI.
     pub upstream: Upstream,
+    /// The real key.
+    pub openai_key: Arc<dyn KeySource>,
     /// Whose token it is.
     pub tokens: Arc<dyn TokenStore>,
     /// Time and identity.
     pub clock: Arc<dyn Clock>,
     /// Where exchanges go when they end.
     pub log: Arc<Log>,
+    /// Name of a setting that is missing or wrong, without which nothing can be forwarded.
+    pub wrong_setting: Option<&'static str>,
 }
 
 /// How a request arrived.
@@ -73,17 +79,40 @@ struct Refusal {
     code: ErrorCode,
     status: u16,
     detail: Option<&'static str>,
+    /// Seconds to wait before another try, where the catalogue's own would be too short.
+    retry_after_s: Option<u32>,
+}
+
+/// What a client should wait where only an operator can help.
+const OPERATOR_TIME_S: u32 = 30;
+
+impl From<KeyUnavailable> for Refusal {
+    fn from(reason: KeyUnavailable) -> Self {
+        if reason.needs_operator() { Self::for_operator() } else { Self::from(ErrorCode::Internal) }
+    }
+}
+
+impl Refusal {
+    /// The proxy is set up wrong.
+    fn for_operator() -> Self {
+        let detail = Some("proxy_configuration_error");
+        let retry_after_s = Some(OPERATOR_TIME_S);
+        Self { detail, retry_after_s, ..Self::from(ErrorCode::Internal) }
+    }
 }
 
 impl From<ErrorCode> for Refusal {
     fn from(code: ErrorCode) -> Self {
-        Self { code, status: code.entry().status, detail: None }
+        Self { code, status: code.entry().status, detail: None, retry_after_s: None }
     }
 }
 
 impl Proxy {
     /// Answers one request. Never fails: a panic on the way becomes `internal error`.
     pub async fn handle(&self, request: Request<RequestBody>, arrival: Arrival) -> Response<Reply> {
+        if arrival.lambda_request_id.is_none() && is_health_check(&request) {
+            return self.healthy();
+        }
         let started_at = self.clock.now();
         let id = self.clock.exchange_id(started_at);
         let answer = AssertUnwindSafe(self.answer(request, arrival, id, started_at)).catch_unwind();
@@ -91,6 +120,19 @@ impl Proxy {
             let internal = Refusal::from(ErrorCode::Internal);
             respond(&internal, id).0
         })
+    }
+
+    /// Says that this server serves. Exchanges do not depend on the log, but whoever asks may want to
+    /// know how many records wait for it.
+    fn healthy(&self) -> Response<Reply> {
+        let Unwritten { lost, waiting } = self.log.unwritten();
+        let version = &self.settings.identity.version;
+        let body = json!({"status": "ok", "version": version, "lost": lost, "waiting": waiting});
+        let mut answer = Response::new(Reply::Own(Full::new(format!("{body}\n").into())));
+        let json = HeaderValue::from_static("application/json");
+        answer.headers_mut().insert(header::CONTENT_TYPE, json);
+        answer.headers_mut().insert(answer::ORIGIN, HeaderValue::from_static("proxy"));
+        answer
     }
 
     async fn answer(
@@ -101,22 +143,27 @@ impl Proxy {
         started_at: jiff::Timestamp,
     ) -> Response<Reply> {
         let (head, body) = request.into_parts();
-        let mut exchange = Exchange::begin(&self.log, id, started_at, &head, &arrival);
+        let keys = self.openai_key.known();
+        let mut exchange = Exchange::begin(&self.log, id, started_at, &head, &arrival, keys);
         let (upload, watch) = Upload::new(body, &head.headers, &self.settings.limits);
         watch.hold(self.log.memory());
         exchange.facts().upload = watch.clone();
 
-        let target = match self.admit(&head, &arrival, &mut exchange).await {
-            Ok(target) => target,
-            Err(code) => {
+        let admitted = match self.admit(&head, &arrival, &mut exchange).await {
+            Ok(target) => self.key(&mut exchange).await.map(|key| (target, key)),
+            Err(refusal) => Err(refusal),
+        };
+        let (target, key) = match admitted {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
                 drop(upload);
                 watch.over().await;
-                return refuse(exchange, &Refusal::from(code), id);
+                return refuse(exchange, &refusal, id);
             }
         };
         exchange.admitted();
         let begun = Instant::now();
-        let sent = self.upstream.send(&head, &target, upload, &watch);
+        let sent = self.upstream.send(&head, &target, &key, upload, &watch);
         let sent = match arrival.deadline {
             Some(deadline) => tokio::time::timeout_at(deadline, sent).await,
             None => Ok(sent.await),
@@ -126,9 +173,12 @@ impl Proxy {
                 // OpenAI was still silent when Lambda's time was up.
                 let (code, detail) = (ErrorCode::UpstreamFailed, Some("http_response_timeout"));
                 exchange.facts().end = End::Deadline;
-                refuse(exchange, &Refusal { code, status: 504, detail }, id)
+                refuse(exchange, &Refusal { status: 504, detail, ..Refusal::from(code) }, id)
             }
             Ok(Ok(response)) => {
+                if response.status() == StatusCode::UNAUTHORIZED {
+                    self.openai_key.refused(&key);
+                }
                 self.relay(exchange, response, id, begun.elapsed(), arrival.deadline)
             }
             Ok(Err(failure)) => {
@@ -137,12 +187,8 @@ impl Proxy {
                 watch.over().await;
                 match failure {
                     Failure::Network { detail, status } => {
-                        let detail = Some(detail);
-                        refuse(
-                            exchange,
-                            &Refusal { code: ErrorCode::UpstreamFailed, status, detail },
-                            id,
-                        )
+                        let (code, detail) = (ErrorCode::UpstreamFailed, Some(detail));
+                        refuse(exchange, &Refusal { status, detail, ..Refusal::from(code) }, id)
                     }
                     Failure::Upload(UploadError::TooLarge) => {
                         refuse(exchange, &Refusal::from(ErrorCode::RequestTooLarge), id)
@@ -166,15 +212,18 @@ impl Proxy {
         head: &Parts,
         arrival: &Arrival,
         exchange: &mut Exchange,
-    ) -> Result<String, ErrorCode> {
+    ) -> Result<String, Refusal> {
         let begun = Instant::now();
         let token = admit::bearer(&head.headers);
         exchange.facts().presented = token.map(|token| {
             let hash = TokenHash::of(token.expose());
             Presented { token, hash, developer: None }
         });
+        if self.wrong_setting.is_some() {
+            return Err(Refusal::for_operator());
+        }
         if arrival.is_malformed {
-            return Err(ErrorCode::MalformedRequest);
+            return Err(ErrorCode::MalformedRequest.into());
         }
         let target = admit::route(head, &self.settings.limits)?;
         let facts = exchange.facts();
@@ -188,9 +237,16 @@ impl Proxy {
                 if let Some(failed) = failed {
                     complain(&failed.to_string());
                 }
-                Err(code)
+                Err(code.into())
             }
         }
+    }
+
+    /// Gets the real key, which only an admitted request does, and notes what its record must mask.
+    async fn key(&self, exchange: &mut Exchange) -> Result<OpenAiKey, Refusal> {
+        let key = self.openai_key.current().await?;
+        exchange.mask(&key.key);
+        Ok(key)
     }
 
     /// Passes OpenAI's answer on: its status, its headers but the hop-by-hop ones, its body.
@@ -212,8 +268,17 @@ impl Proxy {
     }
 }
 
+/// Tells a load balancer's question from an exchange. In Lambda there is no load balancer, and every
+/// invocation leaves a record.
+fn is_health_check(request: &Request<RequestBody>) -> bool {
+    request.uri().path() == "/healthz" && matches!(*request.method(), Method::GET | Method::HEAD)
+}
+
 fn respond(refusal: &Refusal, id: ExchangeId) -> (Response<Reply>, Bytes) {
-    let (answer, body) = answer::refuse(refusal.code, refusal.status, refusal.detail, id);
+    let (mut answer, body) = answer::refuse(refusal.code, refusal.status, refusal.detail, id);
+    if let Some(seconds) = refusal.retry_after_s {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     (answer.map(|()| Reply::Own(Full::new(body.clone()))), body)
 }
 

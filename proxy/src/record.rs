@@ -48,7 +48,7 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
 
     let token = facts.presented;
     let secrets = token.as_ref().map(|presented| presented.token.clone());
-    let mut redactor = Redactor::new(secrets.into_iter().chain([settings.openai_key.key.clone()]));
+    let mut redactor = Redactor::new(secrets.into_iter().chain(facts.openai_keys));
     // Lambda cannot end a streamed body in which nothing was sent.
     let padded = facts.lambda_request_id.is_some() && response_bytes == 0;
     let was_cut = response_truncated || outcome.ending != Ending::Complete;

@@ -2,19 +2,15 @@
 
 use std::time::Duration;
 
+use http::Uri;
 use http::uri::{Authority, Scheme};
-use http::{HeaderValue, Uri};
 use schemas::record::ProxyIdentity;
-
-use crate::secret::Secret;
 
 /// Everything that the request path is told.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where requests go.
     pub upstream: UpstreamUrl,
-    /// The real key.
-    pub openai_key: OpenAiKey,
     /// How long to wait for what.
     pub timeouts: Timeouts,
     /// How much to take.
@@ -84,36 +80,6 @@ impl Default for Limits {
     }
 }
 
-/// The real key, as the header that carries it.
-#[derive(Clone, Debug)]
-pub struct OpenAiKey {
-    /// The key itself, to mask it where it leaks.
-    pub key: Secret,
-    /// `Bearer …`, marked as sensitive, so that `Debug` does not print it.
-    pub authorization: HeaderValue,
-}
-
-impl OpenAiKey {
-    /// Takes a key, without the white space that a pasted one tends to end with.
-    ///
-    /// # Errors
-    ///
-    /// A sentence about what is wrong with it, without the key.
-    pub fn parse(key: &str) -> Result<Self, String> {
-        let key = key.trim();
-        if key.is_empty() {
-            return Err("the OpenAI key is empty".to_owned());
-        }
-        if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("the OpenAI key has a space or a character that no key has".to_owned());
-        }
-        let mut authorization = HeaderValue::try_from(format!("Bearer {key}"))
-            .map_err(|_| "the OpenAI key cannot stand in a header".to_owned())?;
-        authorization.set_sensitive(true);
-        Ok(Self { key: Secret::new(key), authorization })
-    }
-}
-
 /// Where requests go: scheme, host, and a path to put before `/v1`.
 #[derive(Clone, Debug)]
 pub struct UpstreamUrl {
@@ -126,6 +92,13 @@ pub struct UpstreamUrl {
 }
 
 impl UpstreamUrl {
+    /// Returns what stands where there is no usable URL; nothing listens there.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        let authority = Authority::from_static("127.0.0.1:0");
+        Self { scheme: Scheme::HTTP, authority, prefix: String::new() }
+    }
+
     /// Parses `http(s)://HOST[:PORT][/PREFIX]`. A prefix that ends in `/v1` loses it, since every
     /// forwarded path begins with it.
     ///
@@ -160,7 +133,6 @@ pub(crate) mod tests {
     pub(crate) fn settings() -> Settings {
         Settings {
             upstream: UpstreamUrl::parse("http://127.0.0.1:1").expect("a good URL"),
-            openai_key: OpenAiKey::parse("sk-canary-key").expect("a good key"),
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             log_body: LogBody::Full,
@@ -177,17 +149,6 @@ pub(crate) mod tests {
         assert_eq!(prefix("http://127.0.0.1:9/openai"), Ok("/openai".to_owned()));
         for url in ["api.openai.com", "ftp://x", "https://a@b", "https://a/?q=1", "/x", ""] {
             assert!(UpstreamUrl::parse(url).is_err(), "{url}");
-        }
-    }
-
-    #[test]
-    fn a_key_is_trimmed_checked_and_never_printed() {
-        let key = OpenAiKey::parse(" sk-canary\r\n").expect("a good key");
-        assert_eq!(key.key.expose(), "sk-canary");
-        assert!(!format!("{key:?}").contains("canary"));
-        for bad in ["", "  \n", "sk a", "sk-é"] {
-            let error = OpenAiKey::parse(bad).expect_err("a bad key");
-            assert!(bad.trim().is_empty() || !error.contains(bad), "{error}");
         }
     }
 }

@@ -7,6 +7,8 @@ mod common;
 
 mod outcomes;
 mod refusals;
+mod tokens;
+mod openai_key;
 mod fidelity;
 mod pool;
 mod record;

@@ -3,6 +3,7 @@
 use std::fs;
 
 use futures::future::BoxFuture;
+use proxy::secret::Secret;
 use proxy::token::{LookUpFailed, Owner, TokenHash, TokenStore};
 use schemas::catalogue::ErrorCode;
 use schemas::origin::{AnsweredBy, Ending, Origin};
@@ -115,7 +116,11 @@ async fn a_broken_token_store_is_our_fault_and_soon_worth_another_try() {
 struct PanickingStore;
 
 impl TokenStore for PanickingStore {
-    fn look_up(&self, _: TokenHash) -> BoxFuture<'_, Result<Option<Owner>, LookUpFailed>> {
+    fn look_up<'a>(
+        &'a self,
+        _: &'a Secret,
+        _: TokenHash,
+    ) -> BoxFuture<'a, Result<Option<Owner>, LookUpFailed>> {
         panic!("a fault that nobody thought of");
     }
 }

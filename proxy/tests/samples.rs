@@ -10,6 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use futures::future::BoxFuture;
+use proxy::secret::Secret;
 use proxy::token::{LookUpFailed, Owner, TokenHash, TokenStore};
 use schemas::catalogue::{CATALOGUE, ErrorCode};
 use schemas::record::LogRecord;
@@ -21,7 +22,11 @@ use common::{RESPONSES, Running, Setup, turn};
 struct PanickingStore;
 
 impl TokenStore for PanickingStore {
-    fn look_up(&self, _: TokenHash) -> BoxFuture<'_, Result<Option<Owner>, LookUpFailed>> {
+    fn look_up<'a>(
+        &'a self,
+        _: &'a Secret,
+        _: TokenHash,
+    ) -> BoxFuture<'a, Result<Option<Owner>, LookUpFailed>> {
         panic!("a fault that nobody thought of");
     }
 }

@@ -7,7 +7,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use clap::{Parser, Subcommand};
+
+use crate::token::{RegisterError, TokenPlace};
 
 /// Forwards Codex to OpenAI under one key, and leaves one log per exchange.
 #[derive(Parser)]
@@ -67,6 +70,12 @@ impl Failure {
     fn outside(error: impl Into<anyhow::Error>) -> Self {
         Self { error: error.into(), hint: None, code: 3 }
     }
+
+    /// The store of tokens cannot be used.
+    fn store(error: RegisterError) -> Self {
+        let hint = error.hint();
+        Self { hint, ..Self::outside(error) }
+    }
 }
 
 /// Says something to the person: stderr, since stdout is for data.
@@ -75,6 +84,13 @@ fn say(line: &str) {
     {
         eprintln!("{line}");
     }
+}
+
+/// Reads `--tokens`.
+fn token_place(told: Option<OsString>) -> Result<TokenPlace, Failure> {
+    let told = told.unwrap_or_else(|| default_token_file().into());
+    TokenPlace::parse(told)
+        .map_err(|error| Failure::usage(anyhow!(error), "--tokens FILE or dynamodb://TABLE"))
 }
 
 /// Returns where tokens are kept unless told otherwise: beside other settings of the user.

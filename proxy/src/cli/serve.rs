@@ -1,5 +1,6 @@
 //! `codex-proxy serve`: from flags and environment to a running server.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,17 +13,18 @@ use clap::Args;
 use schemas::record::ProxyIdentity;
 use tokio::net::TcpListener;
 
-use super::{Failure, default_token_file, say, state_folder};
+use super::{Failure, say, state_folder, token_place};
 use crate::clock::SystemClock;
 use crate::handle::Proxy;
 use crate::journal::Journal;
 use crate::log::{Keep, Log, Unwritten, WritePolicy};
+use crate::openai_key::{FixedKey, KeySource, OpenAiKey, RotatingKey, SecretsManager};
 use crate::serve;
-use crate::settings::{Limits, LogBody, OpenAiKey, Settings, Timeouts, UpstreamUrl};
+use crate::settings::{Limits, LogBody, Settings, Timeouts, UpstreamUrl};
 use crate::sink::{FolderSink, LogSink, S3Sink};
 use crate::spool::{self, Parked, Spool};
 use crate::stdout::Lines;
-use crate::token::TokenFile;
+use crate::token::TokenStore;
 use crate::upstream::Upstream;
 
 #[derive(Args)]
@@ -30,10 +32,13 @@ use crate::upstream::Upstream;
 Examples:
   codex-proxy token add dev-01            # prints the developer's token, once
   OPENAI_API_KEY=sk-... codex-proxy serve
-  codex-proxy serve --listen 0.0.0.0:8787 --logs s3://my-bucket/codex
+  codex-proxy serve --listen 0.0.0.0:8787 --logs s3://my-bucket/codex \\
+    --tokens dynamodb://codex-proxy-tokens --openai-key-secret codex-proxy/openai-key
 
-The real key is read from OPENAI_API_KEY, never from a flag. S3 takes credentials, region and
-endpoint from where the AWS CLI takes them.")]
+The real key is read from OPENAI_API_KEY or from Secrets Manager, never from a flag. A secret is
+the key alone, or a JSON object with a field OPENAI_API_KEY; a rotated one is picked up within 5
+minutes, or at once when OpenAI refuses the old one. What DynamoDB says about a token is believed
+for 30 seconds. AWS credentials, region and endpoint come from where the AWS CLI takes them.")]
 pub(super) struct ServeArguments {
     /// Address to listen on; port 0 picks a free one
     #[arg(long, default_value = "127.0.0.1:8787", env = "CODEX_PROXY_LISTEN")]
@@ -45,12 +50,26 @@ pub(super) struct ServeArguments {
     /// the user's state folder for S3]
     #[arg(long, value_name = "DIR", env = "CODEX_PROXY_SPOOL")]
     spool: Option<PathBuf>,
-    /// Token file [default: tokens.json in the user's configuration folder]
-    #[arg(long, value_name = "FILE", env = "CODEX_PROXY_TOKENS")]
-    tokens: Option<PathBuf>,
+    /// Where tokens are kept: a file, or `dynamodb://TABLE` [default: tokens.json in the user's
+    /// configuration folder]
+    #[arg(long, value_name = "FILE|dynamodb://TABLE", env = "CODEX_PROXY_TOKENS")]
+    tokens: Option<OsString>,
+    /// Secret of AWS Secrets Manager that holds the real key, in place of `OPENAI_API_KEY`
+    #[arg(
+        long,
+        value_name = "NAME|ARN",
+        env = "OPENAI_API_KEY_SECRET",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    openai_key_secret: String,
     /// Where requests go: http(s)://HOST[:PORT][/PREFIX]
     #[arg(long, default_value = "https://api.openai.com", env = "CODEX_PROXY_UPSTREAM")]
     upstream: String,
+    /// KMS key that S3 encrypts the logs with, in place of the bucket's own
+    #[arg(long, value_name = "ARN", env = "LOG_KMS_KEY_ARN")]
+    log_kms_key_arn: Option<String>,
     /// Which response bodies go into the log
     #[arg(long, value_enum, default_value_t, env = "LOG_BODY")]
     log_body: LogBody,
@@ -103,13 +122,6 @@ pub(super) fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> {
 }
 
 fn settings(arguments: &ServeArguments) -> Result<Settings, Failure> {
-    let key = std::env::var("OPENAI_API_KEY").unwrap_or_default();
-    let openai_key = OpenAiKey::parse(&key).map_err(|error| {
-        Failure::usage(
-            anyhow!("{error} (environment variable OPENAI_API_KEY)"),
-            "the proxy needs the real OpenAI key: OPENAI_API_KEY=sk-... codex-proxy serve",
-        )
-    })?;
     let upstream = UpstreamUrl::parse(&arguments.upstream)
         .map_err(|error| Failure::usage(anyhow!(error), "see `codex-proxy serve --help`"))?;
     let timeouts = Timeouts {
@@ -125,17 +137,56 @@ fn settings(arguments: &ServeArguments) -> Result<Settings, Failure> {
     };
     let limits = Limits::default();
     let (log_body, log_request_body) = (arguments.log_body, arguments.log_request_body);
-    Ok(Settings { upstream, openai_key, timeouts, limits, log_body, log_request_body, identity })
+    Ok(Settings { upstream, timeouts, limits, log_body, log_request_body, identity })
+}
+
+/// Finds the real key. Gets one from Secrets Manager now, because without it nobody is served.
+async fn openai_key(secret: &str) -> Result<Arc<dyn KeySource>, Failure> {
+    if secret.is_empty() {
+        let key = std::env::var("OPENAI_API_KEY").unwrap_or_default();
+        let key = OpenAiKey::parse(&key).map_err(|error| {
+            Failure::usage(
+                anyhow!("{error} (environment variable OPENAI_API_KEY)"),
+                "the proxy needs the real OpenAI key: OPENAI_API_KEY=sk-... codex-proxy serve",
+            )
+        })?;
+        return Ok(Arc::new(FixedKey(key)));
+    }
+    if secret.starts_with("sk-") {
+        return Err(Failure::usage(
+            anyhow!("--openai-key-secret (OPENAI_API_KEY_SECRET) holds a key, not a secret's name"),
+            "the key itself goes into OPENAI_API_KEY; take this one out of the shell's history",
+        ));
+    }
+    let key = RotatingKey::new(SecretsManager::open(secret).await, Arc::new(SystemClock));
+    match key.current().await {
+        Ok(_) => Ok(Arc::new(key)),
+        Err(error) => Err(Failure { hint: error.hint(), ..Failure::outside(error) }),
+    }
+}
+
+/// Opens the store of tokens, and says what is in it.
+async fn tokens(told: Option<OsString>) -> Result<(Arc<dyn TokenStore>, String), Failure> {
+    let place = token_place(told)?;
+    let register = place.register().await.map_err(Failure::store)?;
+    let enabled = register.ready().await.map_err(Failure::store)?;
+    let (place_name, when) = (register.place(), register.takes_effect());
+    let mut said = match enabled {
+        Some(enabled) => format!("{enabled} enabled tokens in {place_name}"),
+        None => format!("tokens in {place_name}; a change counts {when}"),
+    };
+    if enabled == Some(0) {
+        said.push_str("\n  nobody can pass yet; make a token: codex-proxy token add NAME");
+    }
+    Ok((place.for_server(register), said))
 }
 
 async fn serve(arguments: ServeArguments, settings: Settings) -> Result<ExitCode, Failure> {
-    let sink = sink(&arguments.logs).await?;
+    let openai_key = openai_key(&arguments.openai_key_secret).await?;
+    let sink = sink(&arguments.logs, arguments.log_kms_key_arn.as_deref()).await?;
     let place = sink.place();
-    let tokens = TokenFile::new(&arguments.tokens.unwrap_or_else(default_token_file));
-    let rows = tokens.rows().map_err(Failure::outside)?;
-    let enabled = rows.iter().filter(|row| row.enabled).count();
-    let token_path = tokens.path().display().to_string();
-    let upstream = Upstream::new(&settings.upstream, &settings.openai_key, settings.timeouts)
+    let (tokens, about_tokens) = tokens(arguments.tokens).await?;
+    let upstream = Upstream::new(&settings.upstream, settings.timeouts)
         .context("cannot prepare TLS")
         .map_err(Failure::outside)?;
     let listener = TcpListener::bind(arguments.listen)
@@ -157,18 +208,17 @@ async fn serve(arguments: ServeArguments, settings: Settings) -> Result<ExitCode
     let replayed = log.replay(orphans).await;
     let left = log.unwritten().waiting;
     let clock = Arc::new(SystemClock);
-    let proxy = Arc::new(Proxy { settings, upstream, tokens: Arc::new(tokens), clock, log });
+    let wrong_setting = None;
+    let proxy =
+        Arc::new(Proxy { settings, upstream, openai_key, tokens, clock, log, wrong_setting });
     say(&format!("codex-proxy {} listening on http://{address}", env!("CARGO_PKG_VERSION")));
     say(&format!("  forwards to {}, logs to {place}", arguments.upstream));
-    say(&format!("  {enabled} enabled tokens in {token_path}"));
+    say(&format!("  {about_tokens}"));
     if replayed > 0 {
         say(&format!("  replayed {replayed} exchanges of a proxy that died"));
     }
     if left > 0 {
         say(&format!("  {left} exchanges of a proxy that died wait until {place} takes them"));
-    }
-    if enabled == 0 {
-        say("  nobody can pass yet; make a token: codex-proxy token add NAME");
     }
     let unwritten = serve::serve(listener, proxy, asked_to_stop(), asked_to_stop()).await;
     match unwritten {
@@ -220,14 +270,14 @@ fn default_spool(logs: &str) -> PathBuf {
     }
 }
 
-async fn sink(place: &str) -> Result<Arc<dyn LogSink>, Failure> {
+async fn sink(place: &str, kms_key: Option<&str>) -> Result<Arc<dyn LogSink>, Failure> {
     if let Some(bucket) = place.strip_prefix("s3://") {
         let (bucket, prefix) = bucket.split_once('/').unwrap_or((bucket, ""));
         if bucket.is_empty() {
             let error = anyhow!("`{place}` names no bucket");
             return Err(Failure::usage(error, "--logs s3://BUCKET[/PREFIX]"));
         }
-        return Ok(Arc::new(S3Sink::open(bucket, prefix).await));
+        return Ok(Arc::new(S3Sink::open(bucket, prefix, kms_key).await));
     }
     let folder = FolderSink::open(Path::new(place))
         .with_context(|| format!("cannot write logs to folder `{place}`"))

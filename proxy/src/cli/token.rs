@@ -1,19 +1,21 @@
-//! `codex-proxy token`: makes, lists, checks, disables and enables tokens.
+//! `codex-proxy token`: makes, lists, checks, disables and enables tokens, in a file or a table.
 //!
 //! A new token is printed once, alone on stdout. A token is read from stdin or a prompt, never from
 //! the command line, where other users and shell histories see it.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 
-use super::{Failure, default_token_file, say};
+use super::{Failure, say, token_place};
+use crate::client::harmless;
 use crate::clock::{Clock as _, SystemClock};
-use crate::token::{TokenFile, TokenHash, TokenRow, checksum_holds, generate};
+use crate::secret::Secret;
+use crate::token::{StoredAs, TokenHash, TokenRegister, TokenRow, fault, generate};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -22,11 +24,16 @@ Examples:
   codex-proxy token list
   codex-proxy token check < token.txt      # whose is it, may it pass?
   codex-proxy token disable dev-01         # all of dev-01's tokens
-  codex-proxy token disable 3fa9c1d2       # one token, by the id that logs show")]
+  codex-proxy token disable 3fa9c1d2       # one token, by the id that logs show
+  codex-proxy token --tokens dynamodb://codex-proxy-tokens list
+
+A server that reads a file obeys a change with its next request; one that reads DynamoDB within 30
+seconds. AWS credentials, region and endpoint come from where the AWS CLI takes them.")]
 pub(super) struct TokenArguments {
-    /// Token file [default: tokens.json in the user's configuration folder]
-    #[arg(long, value_name = "FILE", env = "CODEX_PROXY_TOKENS", global = true)]
-    tokens: Option<PathBuf>,
+    /// Where tokens are kept: a file, or `dynamodb://TABLE` [default: tokens.json in the user's
+    /// configuration folder]
+    #[arg(long, value_name = "FILE|dynamodb://TABLE", env = "CODEX_PROXY_TOKENS", global = true)]
+    tokens: Option<OsString>,
     #[command(subcommand)]
     command: TokenCommand,
 }
@@ -45,7 +52,7 @@ enum TokenCommand {
         /// Expect it to be this developer's
         name: Option<String>,
     },
-    /// Refuse a developer's tokens from the next request on
+    /// Refuse a developer's tokens
     Disable {
         /// The developer, or a token id of at least 8 hex digits
         name: String,
@@ -58,20 +65,25 @@ enum TokenCommand {
 }
 
 pub(super) fn run(arguments: TokenArguments) -> Result<ExitCode, Failure> {
-    let file = TokenFile::new(&arguments.tokens.unwrap_or_else(default_token_file));
-    match arguments.command {
-        TokenCommand::Add { name } => add(&file, &name),
-        TokenCommand::List => list(&file),
-        TokenCommand::Check { name } => check(&file, name.as_deref()),
-        TokenCommand::Disable { name } => switch(&file, &name, false),
-        TokenCommand::Enable { name } => switch(&file, &name, true),
-    }
+    let place = token_place(arguments.tokens)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Failure::outside)?.block_on(async {
+        let register = place.register().await.map_err(Failure::store)?;
+        let register = &*register;
+        match arguments.command {
+            TokenCommand::Add { name } => add(register, &name).await,
+            TokenCommand::List => list(register).await,
+            TokenCommand::Check { name } => check(register, name.as_deref()).await,
+            TokenCommand::Disable { name } => switch(register, &name, false).await,
+            TokenCommand::Enable { name } => switch(register, &name, true).await,
+        }
+    })
 }
 
-fn add(file: &TokenFile, name: &str) -> Result<ExitCode, Failure> {
+async fn add(register: &dyn TokenRegister, name: &str) -> Result<ExitCode, Failure> {
     let plain = !name.is_empty() && name.len() <= 64 && !name.chars().any(char::is_control);
     if !plain || name.trim() != name {
-        let error = anyhow!("`{}` is not a name", crate::client::harmless(name));
+        let error = anyhow!("`{}` is not a name", harmless(name));
         return Err(Failure::usage(
             error,
             "1 to 64 characters, no space around, no control characters",
@@ -79,21 +91,19 @@ fn add(file: &TokenFile, name: &str) -> Result<ExitCode, Failure> {
     }
     let token = generate().context("no randomness").map_err(Failure::outside)?;
     let row = TokenRow {
-        token: TokenHash::of(token.expose()).to_string(),
-        developer: name.to_owned(),
+        stored: StoredAs::Hash(TokenHash::of(token.expose())),
+        developer: Some(name.to_owned()),
         enabled: true,
-        created_at: format!("{:.0}", SystemClock.now()),
+        created_at: Some(format!("{:.0}", SystemClock.now())),
     };
-    let others = file.change(|rows| {
-        rows.push(row);
-        rows.iter().filter(|row| row.developer == name && row.enabled).count() - 1
-    });
-    let others = others.map_err(Failure::outside)?;
+    register.add(row).await.map_err(Failure::store)?;
     print(&format!("{}\n", token.expose()))?;
-    say(&format!(
-        "token of {name}: shown this once, only its hash is kept in {}",
-        file.path().display()
-    ));
+    let place = register.place();
+    say(&format!("token of {name}: shown this once, only its hash is kept in {place}"));
+    // Whoever may add rows need not have the right to read them all.
+    let rows = register.rows().await.unwrap_or_default();
+    let is_theirs = |row: &&TokenRow| row.enabled && row.developer.as_deref() == Some(name);
+    let others = rows.iter().filter(is_theirs).count().saturating_sub(1);
     if others > 0 {
         say(&format!(
             "{name} has {others} older enabled tokens too; `codex-proxy token list` shows them"
@@ -102,25 +112,41 @@ fn add(file: &TokenFile, name: &str) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(file: &TokenFile) -> Result<ExitCode, Failure> {
-    let rows = file.rows().map_err(Failure::outside)?;
+async fn list(register: &dyn TokenRegister) -> Result<ExitCode, Failure> {
+    let mut rows = register.rows().await.map_err(Failure::store)?;
     if rows.is_empty() {
         say("no tokens yet; make one: codex-proxy token add NAME");
         return Ok(ExitCode::SUCCESS);
     }
-    let width = rows.iter().map(|row| row.developer.chars().count()).max().unwrap_or(0).max(9);
-    let mut table = format!("{:width$}  {:16}  {:8}  created\n", "developer", "token id", "state");
-    for row in &rows {
-        let id = TokenHash::parse(&row.token).map_or("broken".to_owned(), |hash| hash.token_id());
-        let state = if row.enabled { "enabled" } else { "disabled" };
-        let TokenRow { developer, created_at, .. } = row;
-        let _ = writeln!(table, "{developer:width$}  {id:16}  {state:8}  {created_at}");
+    rows.sort_by_cached_key(|row| (row.developer.clone(), row.created_at.clone(), row.token_id()));
+    print(&table(&rows))?;
+    let plain = rows.iter().filter(|row| matches!(row.stored, StoredAs::Plain(_))).count();
+    if plain > 0 {
+        say(&format!(
+            "{plain} tokens are stored in plaintext: whoever reads the table can use them\n\nhint: \
+             codex-proxy token add NAME, hand it over, then codex-proxy token disable TOKEN_ID"
+        ));
     }
-    print(&table)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn check(file: &TokenFile, expected: Option<&str>) -> Result<ExitCode, Failure> {
+/// Shows rows by the ids of their tokens: the key of an old row is the token itself.
+fn table(rows: &[TokenRow]) -> String {
+    let names = rows.iter().map(|row| row.developer.as_deref().map_or("-".to_owned(), harmless));
+    let names: Vec<_> = names.collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(9);
+    let mut table = format!("{:width$}  {:16}  {:8}  created\n", "developer", "token id", "state");
+    for (row, name) in rows.iter().zip(names) {
+        let id = row.token_id().unwrap_or_else(|| "broken".to_owned());
+        let state = if row.enabled { "enabled" } else { "disabled" };
+        let created = row.created_at.as_deref().map_or("-".to_owned(), harmless);
+        let note = if matches!(row.stored, StoredAs::Plain(_)) { "  plaintext" } else { "" };
+        let _ = writeln!(table, "{name:width$}  {id:16}  {state:8}  {created}{note}");
+    }
+    table
+}
+
+async fn check(register: &dyn TokenRegister, expected: Option<&str>) -> Result<ExitCode, Failure> {
     let token = read_token().context("cannot read the token").map_err(Failure::outside)?;
     let bare = token.trim();
     if bare.len() != token.len() {
@@ -136,44 +162,43 @@ fn check(file: &TokenFile, expected: Option<&str>) -> Result<ExitCode, Failure> 
             "codex-proxy token check < token.txt",
         ));
     }
-    if checksum_holds(unquoted) == Some(false) {
-        print("not a token: it begins like one, but its checksum is wrong (a typo, or cut off)\n")?;
+    if let Some(fault) = fault(unquoted) {
+        print(&format!("not a token: {fault}\n"))?;
         return Ok(ExitCode::FAILURE);
     }
     let hash = TokenHash::of(unquoted);
-    let rows = file.rows().map_err(Failure::outside)?;
-    let mine: Vec<_> = rows.iter().filter(|row| row.token == hash.to_string()).collect();
-    let Some(row) = mine.first() else {
-        print(&format!("unknown token, id {}\n", hash.token_id()))?;
+    let id = hash.token_id();
+    let owner = register.look_up(&Secret::new(unquoted), hash).await;
+    let Some(owner) = owner.map_err(Failure::outside)? else {
+        print(&format!("unknown token, id {id}\n"))?;
         return Ok(ExitCode::FAILURE);
     };
-    let enabled = mine.iter().all(|row| row.enabled);
-    let state = if enabled { "enabled" } else { "disabled" };
-    print(&format!("token of {}, id {}, {state}\n", row.developer, hash.token_id()))?;
-    let as_expected = expected.is_none_or(|name| name == row.developer);
-    Ok(if enabled && as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let state = if owner.enabled { "enabled" } else { "disabled" };
+    let developer = owner.developer.as_deref();
+    print(&format!("token of {}, id {id}, {state}\n", developer.unwrap_or("nobody named")))?;
+    let as_expected = expected.is_none_or(|name| developer == Some(name));
+    Ok(if owner.enabled && as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn switch(file: &TokenFile, name: &str, enabled: bool) -> Result<ExitCode, Failure> {
-    let changed = file.change(|rows| {
-        let is_meant = |row: &&mut TokenRow| row.developer == name || has_id(row, name);
-        let meant = rows.iter_mut().filter(is_meant);
-        meant.map(|row| row.enabled = enabled).count()
-    });
-    let changed = changed.map_err(Failure::outside)?;
+async fn switch(
+    register: &dyn TokenRegister,
+    name: &str,
+    enabled: bool,
+) -> Result<ExitCode, Failure> {
+    let is_meant = |row: &TokenRow| {
+        let has_id = || row.token_id().is_some_and(|id| id.starts_with(name));
+        row.developer.as_deref() == Some(name) || (name.len() >= 8 && has_id())
+    };
+    let changed = register.set_enabled(&is_meant, enabled).await.map_err(Failure::store)?;
     if changed == 0 {
-        let error = anyhow!("no developer and no token id `{}`", crate::client::harmless(name));
+        let error = anyhow!("no developer and no token id `{}`", harmless(name));
         let hint = Some("codex-proxy token list shows both".to_owned());
         return Err(Failure { error, hint, code: 1 });
     }
     let state = if enabled { "enabled" } else { "disabled" };
-    say(&format!("{changed} tokens {state}; a running server obeys with its next request"));
+    let when = register.takes_effect();
+    say(&format!("{changed} tokens {state}; a running server obeys {when}"));
     Ok(ExitCode::SUCCESS)
-}
-
-fn has_id(row: &TokenRow, id: &str) -> bool {
-    id.len() >= 8
-        && TokenHash::parse(&row.token).is_some_and(|hash| hash.token_id().starts_with(id))
 }
 
 fn read_token() -> io::Result<String> {

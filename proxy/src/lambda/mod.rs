@@ -61,7 +61,7 @@ pub fn run() -> ExitCode {
 
 async fn serve() -> std::io::Result<()> {
     let lines = Lines::stdout()?;
-    let proxy = settings::proxy(|name| std::env::var(name).ok(), &lines).await?;
+    let proxy = settings::proxy(|name| std::env::var(name).ok(), &lines).await;
     let drain = Drain { log: Arc::clone(&proxy.log), lines };
     let invocations = extension::register(drain.clone(), Arc::clone(&proxy.clock)).await;
     let front = Arc::new(Front { proxy, drain, invocations, invoked: AtomicU64::new(0) });

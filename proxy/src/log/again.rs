@@ -78,7 +78,7 @@ impl Log {
         }
     }
 
-    fn refused(&self, error: &SinkError) {
+    pub(super) fn refused(&self, error: &SinkError) {
         if let Some(spool) = self.spool() {
             self.waiting.refused(error, spool.folder());
         }

@@ -23,7 +23,6 @@ use crate::encode::{Encoded, LogObject, encode_facts};
 use crate::facts::Facts;
 use crate::journal::Journal;
 use crate::memory::{Held, Memory};
-use crate::secret::Secret;
 use crate::settings::{Limits, Settings};
 use crate::sink::{LogSink, SinkError};
 use crate::spool::{Segment, Spool};
@@ -110,11 +109,6 @@ impl Log {
             Keep::Spool(spool) => Some(spool),
             Keep::Nowhere | Keep::Refuge(_) => None,
         }
-    }
-
-    /// Returns the key that no log may hold.
-    pub(crate) fn openai_key(&self) -> Secret {
-        self.settings.openai_key.key.clone()
     }
 
     /// Notes that from here on the proxy itself cuts off what is still in flight.

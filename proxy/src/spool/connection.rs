@@ -15,7 +15,7 @@ use super::{Segment, Spool};
 use crate::facts::Facts;
 use crate::secret::Secret;
 
-/// One client connection; requests carry a clone of it among their extensions.
+/// One client connection; requests carry a clone of it along.
 #[derive(Clone)]
 pub struct Connection {
     spool: Arc<Spool>,

@@ -21,10 +21,17 @@ pub(super) struct Mask {
 
 impl Mask {
     pub(super) fn new(secrets: &[Secret]) -> Self {
-        let secrets = secrets.iter().map(|secret| secret.expose().as_bytes());
-        let long = secrets.filter(|secret| secret.len() >= SHORTEST);
-        let finders = long.map(|secret| Finder::new(secret).into_owned()).collect();
-        Self { finders, ..Self::default() }
+        let mut mask = Self::default();
+        secrets.iter().for_each(|secret| mask.also(secret));
+        mask
+    }
+
+    /// Masks this secret too, from the next chunk on.
+    pub(super) fn also(&mut self, secret: &Secret) {
+        let secret = secret.expose().as_bytes();
+        if secret.len() >= SHORTEST {
+            self.finders.push(Finder::new(secret).into_owned());
+        }
     }
 
     /// Returns whether a secret was masked so far.

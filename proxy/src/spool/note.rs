@@ -113,6 +113,7 @@ impl BeginNote {
             client: self.client,
             request_encoding: self.request_encoding,
             presented: None,
+            openai_keys: Vec::new(),
             upload: UploadWatch::default(),
             auth: Duration::ZERO,
             answered: Answered::Nobody,

@@ -77,6 +77,12 @@ impl Segment {
         segment
     }
 
+    /// Masks this secret too in what is noted from here on.
+    pub fn also_mask(&mut self, secret: Secret) {
+        self.mask.also(&secret);
+        self.secrets.push(secret);
+    }
+
     /// Notes whose request it is and where it goes.
     pub fn checked(&mut self, facts: &Facts) {
         self.is_checked = true;

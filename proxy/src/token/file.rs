@@ -15,24 +15,37 @@ use futures::future::{BoxFuture, ready};
 use serde::{Deserialize, Serialize};
 
 use super::format::TokenHash;
+use super::register::{RegisterError, StoredAs, TokenRegister, TokenRow};
 use super::store::{LookUpFailed, Owner, TokenStore};
+use crate::secret::Secret;
 
 /// One token, as the file holds it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TokenRow {
+#[derive(Clone, Serialize, Deserialize)]
+struct FileRow {
     /// `sha256:` and 64 hex digits.
-    pub token: String,
-    /// Whose it is.
-    pub developer: String,
-    /// Whether it may be used.
-    pub enabled: bool,
-    /// When it was made, RFC 3339.
-    pub created_at: String,
+    token: String,
+    developer: String,
+    enabled: bool,
+    /// RFC 3339.
+    created_at: String,
 }
 
 #[derive(Default, Serialize, Deserialize)]
 struct Content {
-    tokens: Vec<TokenRow>,
+    tokens: Vec<FileRow>,
+}
+
+impl From<&FileRow> for TokenRow {
+    fn from(row: &FileRow) -> Self {
+        // This store never held plaintext tokens, so whatever is no hash is a mistake.
+        let unusable = || StoredAs::Unusable(Secret::new(&row.token));
+        Self {
+            stored: TokenHash::parse(&row.token).map_or_else(unusable, StoredAs::Hash),
+            developer: Some(row.developer.clone()),
+            enabled: row.enabled,
+            created_at: Some(row.created_at.clone()),
+        }
+    }
 }
 
 /// What can go wrong with a token file.
@@ -81,18 +94,8 @@ impl TokenFile {
         Self { path: path.to_owned(), loaded: Mutex::new(None) }
     }
 
-    /// Returns where the file is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Reads every token; none when the file does not exist.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be read, or is not a token file.
-    pub fn rows(&self) -> Result<Vec<TokenRow>, TokenFileError> {
+    fn read(&self) -> Result<Vec<FileRow>, TokenFileError> {
         let text = match fs::read(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             read => read.map_err(|source| self.io("read", source))?,
@@ -103,15 +106,8 @@ impl TokenFile {
         Ok(content.tokens)
     }
 
-    /// Changes the tokens under the file's lock. `change` says whether to write.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be read, locked or replaced; it is then as it was.
-    pub fn change<T>(
-        &self,
-        change: impl FnOnce(&mut Vec<TokenRow>) -> T,
-    ) -> Result<T, TokenFileError> {
+    /// Changes the tokens under the file's lock. On an error the file is as it was.
+    fn change<T>(&self, change: impl FnOnce(&mut Vec<FileRow>) -> T) -> Result<T, TokenFileError> {
         let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty());
         let folder = folder.unwrap_or_else(|| Path::new("."));
         fs::create_dir_all(folder).map_err(|source| self.io("create the folder of", source))?;
@@ -119,7 +115,7 @@ impl TokenFile {
         let lock = File::create(&lock_path).map_err(|source| self.io("lock", source))?;
         lock.lock().map_err(|source| self.io("lock", source))?;
 
-        let mut content = Content { tokens: self.rows()? };
+        let mut content = Content { tokens: self.read()? };
         let result = change(&mut content.tokens);
         let json = serde_json::to_vec_pretty(&content).map_err(|error| TokenFileError::Format {
             path: self.path.clone(),
@@ -144,9 +140,9 @@ impl TokenFile {
             return Ok(Arc::clone(owners));
         }
         let mut owners = HashMap::<TokenHash, Owner>::new();
-        for row in self.rows()? {
+        for row in self.read()? {
             let Some(hash) = TokenHash::parse(&row.token) else { continue };
-            let owner = Owner { developer: row.developer, enabled: row.enabled };
+            let owner = Owner { developer: Some(row.developer), enabled: row.enabled };
             // A token that stands twice is disabled if either row says so.
             let known = owners.entry(hash).or_insert_with(|| owner.clone());
             known.enabled &= owner.enabled;
@@ -179,7 +175,11 @@ impl TokenFile {
 }
 
 impl TokenStore for TokenFile {
-    fn look_up(&self, hash: TokenHash) -> BoxFuture<'_, Result<Option<Owner>, LookUpFailed>> {
+    fn look_up<'a>(
+        &'a self,
+        _: &'a Secret,
+        hash: TokenHash,
+    ) -> BoxFuture<'a, Result<Option<Owner>, LookUpFailed>> {
         let owners = self
             .owners()
             .map_err(|error| LookUpFailed(format!("{:#}", anyhow::Error::from(error))));
@@ -187,28 +187,85 @@ impl TokenStore for TokenFile {
     }
 }
 
+impl TokenRegister for TokenFile {
+    fn ready(&self) -> BoxFuture<'_, Result<Option<usize>, RegisterError>> {
+        let rows = self.read().map_err(RegisterError::from);
+        let enabled = rows.map(|rows| Some(rows.iter().filter(|row| row.enabled).count()));
+        Box::pin(ready(enabled))
+    }
+
+    fn rows(&self) -> BoxFuture<'_, Result<Vec<TokenRow>, RegisterError>> {
+        let rows = self.read().map(|rows| rows.iter().map(TokenRow::from).collect());
+        Box::pin(ready(rows.map_err(RegisterError::from)))
+    }
+
+    fn add(&self, row: TokenRow) -> BoxFuture<'_, Result<(), RegisterError>> {
+        let token = row.stored.key().expose().to_owned();
+        let id = row.token_id().unwrap_or_default();
+        let row = FileRow {
+            token,
+            developer: row.developer.unwrap_or_default(),
+            enabled: row.enabled,
+            created_at: row.created_at.unwrap_or_default(),
+        };
+        let added = self.change(|rows| {
+            let is_new = rows.iter().all(|other| other.token != row.token);
+            rows.extend(is_new.then_some(row));
+            is_new
+        });
+        let added = added.map_err(RegisterError::from);
+        Box::pin(ready(
+            added.and_then(|is_new| if is_new { Ok(()) } else { Err(RegisterError::Exists(id)) }),
+        ))
+    }
+
+    fn set_enabled<'a>(
+        &'a self,
+        is_meant: &'a (dyn Fn(&TokenRow) -> bool + Sync),
+        enabled: bool,
+    ) -> BoxFuture<'a, Result<usize, RegisterError>> {
+        let changed = self.change(|rows| {
+            let meant = rows.iter_mut().filter(|row| is_meant(&TokenRow::from(&**row)));
+            meant.map(|row| row.enabled = enabled).count()
+        });
+        Box::pin(ready(changed.map_err(RegisterError::from)))
+    }
+
+    fn place(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn takes_effect(&self) -> String {
+        "with its next request".to_owned()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(token: &str, developer: &str, enabled: bool) -> TokenRow {
+    fn row(token: &str, developer: &str, enabled: bool) -> FileRow {
         let token = TokenHash::of(token).to_string();
         let created_at = "2026-11-22T00:00:00Z".to_owned();
-        TokenRow { token, developer: developer.to_owned(), enabled, created_at }
+        FileRow { token, developer: developer.to_owned(), enabled, created_at }
+    }
+
+    async fn look_up(store: &TokenFile, token: &str) -> Result<Option<Owner>, LookUpFailed> {
+        store.look_up(&Secret::new(token), TokenHash::of(token)).await
     }
 
     #[tokio::test]
     async fn a_change_of_the_file_is_seen_by_the_next_look_up() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = TokenFile::new(&folder.path().join("deep/tokens.json"));
-        let look_up = async |token| store.look_up(TokenHash::of(token)).await.expect("readable");
-        assert_eq!(look_up("a").await, None, "no file is no token");
+        assert_eq!(look_up(&store, "a").await, Ok(None), "no file is no token");
         store.change(|rows| rows.push(row("a", "dev-01", true))).expect("writable");
-        let owner = look_up("a").await.expect("known");
-        assert_eq!((owner.developer.as_str(), owner.enabled), ("dev-01", true));
+        let owner = Owner { developer: Some("dev-01".to_owned()), enabled: true };
+        assert_eq!(look_up(&store, "a").await, Ok(Some(owner.clone())));
         store.change(|rows| rows[0].enabled = false).expect("writable");
-        assert!(!look_up("a").await.expect("still known, for the log").enabled);
-        assert_eq!(look_up("b").await, None);
+        let owner = Owner { enabled: false, ..owner };
+        assert_eq!(look_up(&store, "a").await, Ok(Some(owner)), "still known, for the log");
+        assert_eq!(look_up(&store, "b").await, Ok(None));
     }
 
     #[tokio::test]
@@ -216,7 +273,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("tokens.json");
         fs::write(&path, "not json").expect("writable");
-        assert!(TokenFile::new(&path).look_up(TokenHash::of("a")).await.is_err());
+        assert!(look_up(&TokenFile::new(&path), "a").await.is_err());
     }
 
     #[tokio::test]
@@ -225,7 +282,7 @@ mod tests {
         let store = TokenFile::new(&folder.path().join("tokens.json"));
         let rows = [row("a", "dev-01", true), row("a", "dev-01", false)];
         store.change(|all| all.extend(rows)).expect("writable");
-        let owner = store.look_up(TokenHash::of("a")).await.expect("readable");
+        let owner = look_up(&store, "a").await.expect("readable");
         assert_eq!(owner.map(|o| o.enabled), Some(false));
     }
 }

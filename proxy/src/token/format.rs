@@ -17,6 +17,12 @@ const CHECKSUM: usize = 6;
 /// Length of every token of ours.
 pub const TOKEN_LENGTH: usize = PREFIX.len() + RANDOM + CHECKSUM;
 
+/// Length of the longest token that is looked up, ours or an old one.
+pub const LONGEST: usize = 512;
+
+/// How every stored hash begins.
+const HASH_PREFIX: &str = "sha256:";
+
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// SHA-256 of a token: all that is stored of it.
@@ -30,21 +36,22 @@ impl TokenHash {
         Self(Sha256::digest(token.as_bytes()).into())
     }
 
-    /// Parses `sha256:` and 64 hex digits, as [`Display`](fmt::Display) writes it.
+    /// Parses `sha256:` and 64 hex digits, exactly as [`Display`](fmt::Display) writes it: a store
+    /// is asked for that spelling only.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix("sha256:").filter(|digits| digits.len() == 64)?;
+        let digits = text.strip_prefix(HASH_PREFIX).filter(|digits| digits.len() == 64)?;
         let mut bytes = [0; 32];
         for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
             *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
         }
-        Some(Self(bytes))
+        Some(Self(bytes)).filter(|hash| hash.to_string() == text)
     }
 
     /// Returns the first 16 hex digits: `token_id` in the log.
     #[must_use]
     pub fn token_id(&self) -> String {
-        self.to_string()["sha256:".len()..][..16].to_owned()
+        self.to_string()[HASH_PREFIX.len()..][..16].to_owned()
     }
 
     /// Returns the first 8 hex digits as a number: `token8` in the key.
@@ -56,7 +63,7 @@ impl TokenHash {
 
 impl fmt::Display for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sha256:")?;
+        f.write_str(HASH_PREFIX)?;
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
@@ -100,6 +107,32 @@ pub fn checksum_holds(token: &str) -> Option<bool> {
     )
 }
 
+/// Tells whether a text is, or means to be, a stored hash. Presented as a token it is refused: a
+/// leaked table of hashes must be worth nothing, also where a store is keyed by hash and token.
+#[must_use]
+pub fn is_like_a_hash(text: &str) -> bool {
+    text.get(..HASH_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(HASH_PREFIX))
+}
+
+/// Says why a text can be no token, whatever a store holds; `None` when it may be one. What is
+/// told here never costs a look-up.
+#[must_use]
+pub fn fault(token: &str) -> Option<&'static str> {
+    if token.is_empty() {
+        Some("it is empty")
+    } else if token.len() > LONGEST {
+        Some("it is longer than 512 characters")
+    } else if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Some("it has a space or a character that no token has")
+    } else if is_like_a_hash(token) {
+        Some("it is what a store holds of a token, a hash, and opens nothing")
+    } else if checksum_holds(token) == Some(false) {
+        Some("it begins like one, but its checksum is wrong (a typo, or cut off)")
+    } else {
+        None
+    }
+}
+
 fn checksum(body: &str) -> String {
     let mut rest = crc32fast::hash(body.as_bytes());
     let mut digits = [b'0'; CHECKSUM];
@@ -132,6 +165,22 @@ mod tests {
         assert_eq!(TokenHash::parse(&hash.to_string()), Some(hash));
         assert_eq!(hash.token_id(), "ba7816bf8f01cfea");
         assert_eq!(hash.token8(), 0xba78_16bf);
-        assert_eq!(TokenHash::parse("sha256:12"), None);
+        let text = hash.to_string();
+        for other in ["sha256:12", &text.to_uppercase(), &text.replacen("ba", "+a", 1)] {
+            assert_eq!(TokenHash::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_no_token_is_told_without_a_store() {
+        let token = generate().expect("randomness");
+        for good in [token.expose(), "an-old-token", "x", "!~", &"x".repeat(LONGEST)] {
+            assert_eq!(fault(good), None, "{good}");
+        }
+        let hash = TokenHash::of("x").to_string();
+        let long = "x".repeat(LONGEST + 1);
+        for bad in ["", "a b", "a\tb", "é", "cpt_", "sha256:", "SHA256:ab", &hash, &long] {
+            assert!(fault(bad).is_some(), "{bad}");
+        }
     }
 }

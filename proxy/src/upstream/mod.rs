@@ -24,7 +24,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use self::connection::{Connections, Traffic};
-use crate::settings::{OpenAiKey, Timeouts, UpstreamUrl};
+use crate::openai_key::OpenAiKey;
+use crate::settings::{Timeouts, UpstreamUrl};
 use crate::upload::{Upload, UploadError, UploadWatch};
 
 /// Headers that speak about one connection only (RFC 9110, section 7.6.1).
@@ -60,7 +61,6 @@ pub struct Upstream {
     /// Connections that are used once: for what failed on a pooled one.
     unpooled: Client<Connector, Upload>,
     url: UpstreamUrl,
-    authorization: HeaderValue,
     first_byte: Duration,
 }
 
@@ -70,7 +70,7 @@ impl Upstream {
     /// # Errors
     ///
     /// When the machine has no usable root certificates and the upstream is `https`.
-    pub fn new(url: &UpstreamUrl, key: &OpenAiKey, timeouts: Timeouts) -> io::Result<Self> {
+    pub fn new(url: &UpstreamUrl, timeouts: Timeouts) -> io::Result<Self> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -94,9 +94,7 @@ impl Upstream {
         builder.pool_timer(TokioTimer::new()).http1_preserve_header_case(true);
         let unpooled = builder.clone().pool_max_idle_per_host(0).build(connector.clone());
         let client = builder.pool_idle_timeout(timeouts.pool_idle).build(connector);
-        let authorization = key.authorization.clone();
-        let first_byte = timeouts.first_byte;
-        Ok(Self { client, unpooled, url: url.clone(), authorization, first_byte })
+        Ok(Self { client, unpooled, url: url.clone(), first_byte: timeouts.first_byte })
     }
 
     /// Returns the host that requests go to.
@@ -105,7 +103,9 @@ impl Upstream {
         self.url.authority.as_str()
     }
 
-    /// Sends a request, and waits for the response headers. `watch` belongs to `upload`.
+    /// Sends a request under the real key, and waits for the response headers. Where it goes is
+    /// settled by the configured URL; the request has a say in the path and query behind it only.
+    /// `watch` belongs to `upload`.
     ///
     /// # Errors
     ///
@@ -114,11 +114,12 @@ impl Upstream {
         &self,
         head: &Parts,
         target: &str,
+        key: &OpenAiKey,
         upload: Upload,
         watch: &UploadWatch,
     ) -> Result<Response<Incoming>, Failure> {
         let answer = async {
-            let request = self.request(head, target, upload)?;
+            let request = self.request(head, target, key, upload)?;
             let failure = match connection::send(&self.client, request).await {
                 Ok(response) => return Ok(response),
                 Err((error, Traffic::NoneOnReused)) => explain(&error),
@@ -127,7 +128,7 @@ impl Upstream {
             // What is still under way of the request's body belongs to the replay too.
             watch.over().await;
             let Some(body) = watch.whole() else { return Err(failure) };
-            let request = self.request(head, target, Upload::again(body))?;
+            let request = self.request(head, target, key, Upload::again(body))?;
             self.unpooled.request(request).await.map_err(|error| explain(&error))
         };
         let timed_out = Failure::Network { detail: "http_response_timeout", status: 504 };
@@ -138,6 +139,7 @@ impl Upstream {
         &self,
         head: &Parts,
         target: &str,
+        key: &OpenAiKey,
         upload: Upload,
     ) -> Result<Request<Upload>, Failure> {
         let uri = Uri::builder()
@@ -149,30 +151,30 @@ impl Upstream {
         let mut request = Request::new(upload);
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = uri;
-        *request.headers_mut() = self.headers(&head.headers);
+        *request.headers_mut() = headers(&head.headers, key);
         Ok(request)
     }
+}
 
-    fn headers(&self, received: &HeaderMap) -> HeaderMap {
-        let mut headers = received.clone();
-        strip_hop_by_hop(&mut headers);
-        let forwarding: Vec<_> = headers
-            .keys()
-            .filter(|name| {
-                let name = name.as_str();
-                let prefixes = ["x-forwarded-", "x-amzn-", "x-codex-proxy-"];
-                prefixes.iter().any(|prefix| name.starts_with(prefix))
-            })
-            .cloned()
-            .collect();
-        for name in forwarding {
-            headers.remove(name);
-        }
-        headers.remove(header::HOST);
-        headers.insert(header::AUTHORIZATION, self.authorization.clone());
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        headers
+fn headers(received: &HeaderMap, key: &OpenAiKey) -> HeaderMap {
+    let mut headers = received.clone();
+    strip_hop_by_hop(&mut headers);
+    let forwarding: Vec<_> = headers
+        .keys()
+        .filter(|name| {
+            let name = name.as_str();
+            let prefixes = ["x-forwarded-", "x-amzn-", "x-codex-proxy-"];
+            prefixes.iter().any(|prefix| name.starts_with(prefix))
+        })
+        .cloned()
+        .collect();
+    for name in forwarding {
+        headers.remove(name);
     }
+    headers.remove(header::HOST);
+    headers.insert(header::AUTHORIZATION, key.authorization.clone());
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers
 }
 
 /// Removes what speaks about one connection only, also what `Connection` names.

@@ -29,6 +29,11 @@ impl Logged {
         Self { name: name.to_owned(), key, object, json, record }
     }
 
+    /// The record as it was written.
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.json).expect("JSON is text")
+    }
+
     /// `origin error.origin error.code error.detail ending`
     pub(crate) fn outcome(&self) -> String {
         let name = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();

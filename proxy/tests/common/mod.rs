@@ -4,6 +4,7 @@
 //! stops it as a signal would and hands out every record that it left. [`child`] does the same with
 //! the built binary.
 
+pub(crate) mod aws;
 pub(crate) mod child;
 pub(crate) mod client;
 pub(crate) mod logs;
@@ -19,11 +20,14 @@ use proxy::clock::SystemClock;
 use proxy::handle::Proxy;
 use proxy::journal::Journal;
 use proxy::log::{Keep, Log, Refuge, Unwritten, WritePolicy};
+use proxy::openai_key::{FixedKey, KeySource, OpenAiKey};
 use proxy::serve;
-use proxy::settings::{Limits, LogBody, OpenAiKey, Settings, Timeouts, UpstreamUrl};
+use proxy::settings::{Limits, LogBody, Settings, Timeouts, UpstreamUrl};
 use proxy::sink::{FolderSink, LogSink};
 use proxy::spool::Spool;
-use proxy::token::{TokenFile, TokenHash, TokenRow, TokenStore, generate};
+use proxy::token::{
+    StoredAs, TokenFile, TokenHash, TokenRegister as _, TokenRow, TokenStore, generate,
+};
 use proxy::upstream::Upstream;
 use schemas::record::ProxyIdentity;
 use serde_json::{Value, json};
@@ -49,6 +53,7 @@ pub(crate) struct Setup {
     limits: Limits,
     log_body: LogBody,
     log_request_body: bool,
+    openai_key: Option<Arc<dyn KeySource>>,
     tokens: Option<Arc<dyn TokenStore>>,
     sink: Option<Arc<dyn LogSink>>,
     policy: WritePolicy,
@@ -65,6 +70,7 @@ impl Setup {
             limits: Limits::default(),
             log_body: LogBody::Full,
             log_request_body: false,
+            openai_key: None,
             tokens: None,
             sink: None,
             policy: WritePolicy::SERVER,
@@ -96,6 +102,10 @@ impl Setup {
         Self { log_request_body: true, ..self }
     }
 
+    pub(crate) fn openai_key(self, source: impl KeySource + 'static) -> Self {
+        Self { openai_key: Some(Arc::new(source)), ..self }
+    }
+
     pub(crate) fn tokens(self, tokens: impl TokenStore + 'static) -> Self {
         Self { tokens: Some(Arc::new(tokens)), ..self }
     }
@@ -121,20 +131,20 @@ impl Setup {
         let fake = FakeOpenAi::start().await.expect("a free loopback port");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = TokenFile::new(&folder.path().join("tokens.json"));
-        let token = add_token(&file, "dev-01", true);
-        let disabled = add_token(&file, "dev-02", false);
+        let token = add_token(&file, "dev-01", true).await;
+        let disabled = add_token(&file, "dev-02", false).await;
 
         let url = self.upstream.unwrap_or_else(|| fake.url());
         let settings = Arc::new(Settings {
             upstream: UpstreamUrl::parse(&url).expect("a good URL"),
-            openai_key: OpenAiKey::parse(KEY).expect("a good key"),
             timeouts: self.timeouts,
             limits: self.limits,
             log_body: self.log_body,
             log_request_body: self.log_request_body,
             identity: ProxyIdentity { version: "0.0.0".to_owned(), ..ProxyIdentity::default() },
         });
-        let upstream = Upstream::new(&settings.upstream, &settings.openai_key, settings.timeouts);
+        let upstream = Upstream::new(&settings.upstream, settings.timeouts);
+        let fixed = || Arc::new(FixedKey(OpenAiKey::parse(KEY).expect("a good key"))) as _;
         let sink =
             self.sink.unwrap_or_else(|| Arc::new(FolderSink::open(folder.path()).expect("a sink")));
         let keep = match &self.spool {
@@ -145,8 +155,10 @@ impl Setup {
             log: Log::open(sink, Arc::clone(&settings), self.policy, keep, Journal::default()),
             settings,
             upstream: upstream.expect("this machine has root certificates"),
+            openai_key: self.openai_key.unwrap_or_else(fixed),
             tokens: self.tokens.unwrap_or_else(|| Arc::new(file)),
             clock: Arc::new(SystemClock),
+            wrong_setting: None,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free loopback port");
         let address = listener.local_addr().expect("an address");
@@ -224,14 +236,14 @@ pub(crate) async fn until(is_so: impl Fn() -> bool) {
     .await;
 }
 
-fn add_token(file: &TokenFile, developer: &str, enabled: bool) -> String {
+async fn add_token(file: &TokenFile, developer: &str, enabled: bool) -> String {
     let token = generate().expect("randomness");
     let row = TokenRow {
-        token: TokenHash::of(token.expose()).to_string(),
-        developer: developer.to_owned(),
+        stored: StoredAs::Hash(TokenHash::of(token.expose())),
+        developer: Some(developer.to_owned()),
         enabled,
-        created_at: "2026-11-22T00:00:00Z".to_owned(),
+        created_at: Some("2026-11-22T00:00:00Z".to_owned()),
     };
-    file.change(|rows| rows.push(row)).expect("the token file can be written");
+    file.add(row).await.expect("the token file can be written");
     token.expose().to_owned()
 }
