@@ -192,6 +192,8 @@ impl Drop for Exchange {
             facts.refused(code, status, None, &body, elapsed);
         } else if facts.end == End::ClientLeft && (self.log.is_cut() || std::thread::panicking()) {
             facts.end = End::ProxyDied;
+        } else if facts.end == End::ClientLeft && facts.lambda_request_id.is_some() {
+            facts.end = End::LambdaClosed;
         }
         let mut segment = self.connection.as_ref().and_then(Connection::take);
         if let Some(segment) = &mut segment {

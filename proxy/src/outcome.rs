@@ -25,6 +25,9 @@ pub enum End {
     Silent,
     /// The client's connection closed.
     ClientLeft,
+    /// Lambda took no more of the answer. It does not tell when a client leaves, so that this is
+    /// another failure.
+    LambdaClosed,
     /// The Lambda deadline came near.
     Deadline,
     /// The proxy died; seen when its spool is replayed.
@@ -167,6 +170,13 @@ fn cut_by(end: End) -> (LoggedError, Ending) {
             None,
             "the client closed the connection before the answer was complete",
             Ending::ClientClosed,
+        ),
+        End::LambdaClosed => (
+            Origin::Aws,
+            "lambda_closed",
+            None,
+            "Lambda took no more of the answer before it was complete",
+            Ending::Interrupted,
         ),
         End::Deadline => (
             Origin::Aws,

@@ -15,6 +15,7 @@ mod record;
 mod sinks;
 mod refused;
 mod shutdown;
+mod lambda;
 mod spool;
 mod chaos;
 mod commands;

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::Stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
-use http_body::Body as _;
 use lambda_runtime::{MetadataPrelude, StreamResponse};
 
 use super::invocation::Invocation;
@@ -68,21 +67,35 @@ fn prelude_headers(mut headers: HeaderMap) -> (HeaderMap, Vec<String>) {
 }
 
 /// The body of an answer.
-pub(super) struct ReplyStream {
-    step: Step,
+pub(super) struct ReplyStream<B = Reply> {
+    step: Step<B>,
     is_empty: bool,
     drained: Option<BoxFuture<'static, ()>>,
     /// Dropped last: what ends with it has to have ended before.
     _invocation: Option<Invocation>,
 }
 
-enum Step {
-    Body(Reply),
-    Padding(Option<Reply>),
+enum Step<B> {
+    Body(B),
+    Padding(Option<B>),
     Drain,
 }
 
-impl Stream for ReplyStream {
+/// A body that can be told that reading it panicked.
+pub(super) trait Relayed: http_body::Body<Data = Bytes> + Unpin {
+    /// Ends its exchange as one that the proxy broke off.
+    fn died(&mut self);
+}
+
+impl Relayed for Reply {
+    fn died(&mut self) {
+        if let Self::Relayed(relay) = self {
+            relay.end(End::ProxyDied);
+        }
+    }
+}
+
+impl<B: Relayed> Stream for ReplyStream<B> {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -91,10 +104,9 @@ impl Stream for ReplyStream {
                 Step::Body(reply) => {
                     let polled = AssertUnwindSafe(|| Pin::new(&mut *reply).poll_frame(cx));
                     let Ok(polled) = catch_unwind(polled) else {
-                        if let Reply::Relayed(relay) = reply {
-                            relay.end(End::ProxyDied);
-                        }
-                        self.step = Step::Drain;
+                        reply.died();
+                        let next = if self.is_empty { Step::Padding(None) } else { Step::Drain };
+                        self.step = next;
                         continue;
                     };
                     let data = match ready!(polled) {
@@ -130,7 +142,57 @@ impl Stream for ReplyStream {
 
 #[cfg(test)]
 mod tests {
+    use futures::StreamExt as _;
+    use http_body::{Body, Frame};
+
     use super::*;
+
+    /// Panics after its first chunk.
+    struct Panics {
+        chunks: u32,
+        died: bool,
+    }
+
+    impl Body for Panics {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            assert!(self.chunks > 0, "a fault of ours");
+            self.chunks -= 1;
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"chunk")))))
+        }
+    }
+
+    impl Relayed for Panics {
+        fn died(&mut self) {
+            self.died = true;
+        }
+    }
+
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            assert!(self.died, "its exchange is told");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_over_a_body_ends_it_cleanly_and_the_environment_lives() {
+        for (chunks, expected) in [(0, "\n"), (2, "chunkchunk")] {
+            let stream = ReplyStream {
+                step: Step::Body(Panics { chunks, died: false }),
+                is_empty: true,
+                drained: None,
+                _invocation: None,
+            };
+            let pieces = stream.collect::<Vec<_>>().await.into_iter();
+            let body = pieces.flat_map(|piece| piece.expect("never an error")).collect::<Vec<_>>();
+            assert_eq!(String::from_utf8_lossy(&body), expected);
+        }
+    }
 
     #[test]
     fn the_prelude_has_one_text_a_name_and_nothing_that_breaks_lambda() {

@@ -7,6 +7,7 @@
 pub(crate) mod aws;
 pub(crate) mod child;
 pub(crate) mod client;
+pub(crate) mod function;
 pub(crate) mod logs;
 pub(crate) mod wire;
 
