@@ -102,7 +102,8 @@ fn write(mut writer: impl Write, receiver: &Receiver<Message>, dropped: &AtomicU
         let lost = dropped.swap(0, Ordering::Relaxed);
         if lost > 0 {
             let line = serde_json::json!({"event": "journal_lines_dropped", "count": lost});
-            text.push_str(&format!("{line}\n"));
+            text.push_str(&line.to_string());
+            text.push('\n');
         }
         let done = writer.write_all(text.as_bytes()).and_then(|()| writer.flush());
         works &= done.is_ok();

@@ -21,7 +21,7 @@ use crate::upload::RequestBody;
 /// What a function is invoked with.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-pub enum Event {
+pub(super) enum Event {
     /// A request to the Function URL.
     Url(Box<UrlEvent>),
     /// Anything else: a test from the console, a schedule.
@@ -31,7 +31,7 @@ pub enum Event {
 /// A request to the Function URL.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct UrlEvent {
+pub(super) struct UrlEvent {
     #[serde(default)]
     raw_path: String,
     #[serde(default)]
@@ -61,19 +61,18 @@ struct Http {
 }
 
 /// The request of an event.
-pub struct EventRequest {
+pub(super) struct EventRequest {
     /// The request, as well as it could be read.
-    pub request: Request<RequestBody>,
+    pub(super) request: Request<RequestBody>,
     /// Where it came from.
-    pub ip: Option<IpAddr>,
+    pub(super) ip: Option<IpAddr>,
     /// A part of it could not be read.
-    pub is_malformed: bool,
+    pub(super) is_malformed: bool,
 }
 
 impl Event {
     /// Makes the request of it.
-    #[must_use]
-    pub fn into_request(self) -> EventRequest {
+    pub(super) fn into_request(self) -> EventRequest {
         match self {
             Self::Url(event) => event.into_request(),
             Self::Other(_) => EventRequest {
@@ -90,10 +89,9 @@ impl UrlEvent {
         let mut is_malformed = false;
         let body = self.body.unwrap_or_default();
         let body = if self.is_base64_encoded {
-            STANDARD.decode(body).map(Bytes::from).unwrap_or_else(|_| {
-                is_malformed = true;
-                Bytes::new()
-            })
+            let decoded = STANDARD.decode(body);
+            is_malformed = decoded.is_err();
+            Bytes::from(decoded.unwrap_or_default())
         } else {
             Bytes::from(body)
         };

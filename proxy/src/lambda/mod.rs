@@ -103,7 +103,7 @@ impl Front {
             ip,
             connection: None,
             lambda_request_id: Some(context.request_id),
-            deadline: Some(self.deadline(context.deadline)),
+            deadline: Some(deadline(context.deadline)),
             is_malformed,
         };
         let answer = self.proxy.handle(request, arrival).await;
@@ -113,17 +113,17 @@ impl Front {
         });
         reply::respond(answer, &method, invocation, drained)
     }
+}
 
-    /// When an answer has to be over. A function with a short time limit keeps half of it.
-    fn deadline(&self, deadline_ms: u64) -> Instant {
-        let left = until(SystemClock.now(), deadline_ms);
-        Instant::now() + left.saturating_sub(GUARD.min(left / 2))
-    }
+/// Returns when an answer has to be over. A function with a short time limit keeps half of it.
+fn deadline(deadline_ms: u64) -> Instant {
+    let left = until(SystemClock.now(), deadline_ms);
+    Instant::now() + left.saturating_sub(GUARD.min(left / 2))
 }
 
 /// Ends this process; Lambda starts another.
 fn give_up() {
-    #[expect(clippy::exit, reason = "a new environment is the only way on")]
+    #[expect(clippy::exit, clippy::disallowed_methods, reason = "a new environment is the way on")]
     std::process::exit(1);
 }
 

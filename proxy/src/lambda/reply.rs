@@ -99,39 +99,36 @@ impl<B: Relayed> Stream for ReplyStream<B> {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
         loop {
-            match &mut self.step {
+            match &mut this.step {
                 Step::Body(reply) => {
-                    let polled = AssertUnwindSafe(|| Pin::new(&mut *reply).poll_frame(cx));
-                    let Ok(polled) = catch_unwind(polled) else {
+                    let poll = AssertUnwindSafe(|| Pin::new(&mut *reply).poll_frame(cx));
+                    let frame = if let Ok(polled) = catch_unwind(poll) {
+                        ready!(polled).and_then(Result::ok)
+                    } else {
                         reply.died();
-                        let next = if self.is_empty { Step::Padding(None) } else { Step::Drain };
-                        self.step = next;
+                        None
+                    };
+                    let Some(frame) = frame else {
+                        // Dropping the reply ends the exchange.
+                        this.step = if this.is_empty { Step::Padding(None) } else { Step::Drain };
                         continue;
                     };
-                    let data = match ready!(polled) {
-                        Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-                        Some(Err(_)) | None => {
-                            let next =
-                                if self.is_empty { Step::Padding(None) } else { Step::Drain };
-                            // Dropping the reply ends the exchange.
-                            self.step = next;
-                            continue;
-                        }
-                    };
+                    let data = frame.into_data().unwrap_or_default();
                     if !data.is_empty() {
-                        self.is_empty = false;
+                        this.is_empty = false;
                         return Poll::Ready(Some(Ok(data)));
                     }
                 }
                 Step::Padding(_) => {
-                    self.step = Step::Drain;
+                    this.step = Step::Drain;
                     return Poll::Ready(Some(Ok(Bytes::from_static(PADDING))));
                 }
                 Step::Drain => {
-                    if let Some(drained) = &mut self.drained {
+                    if let Some(drained) = &mut this.drained {
                         ready!(drained.as_mut().poll(cx));
-                        self.drained = None;
+                        this.drained = None;
                     }
                     return Poll::Ready(None);
                 }

@@ -22,7 +22,9 @@ pub(super) struct Mask {
 impl Mask {
     pub(super) fn new(secrets: &[Secret]) -> Self {
         let mut mask = Self::default();
-        secrets.iter().for_each(|secret| mask.also(secret));
+        for secret in secrets {
+            mask.also(secret);
+        }
         mask
     }
 

@@ -57,11 +57,11 @@ impl Deployed {
         let tokens = folder.path().join("tokens.json");
         let token = add_token(&TokenFile::new(&tokens), "dev-01", true).await;
         let function = Function::new(env!("CARGO_BIN_EXE_codex-proxy"))
-            .env("CODEX_PROXY_LOGS", &format!("s3://{BUCKET}/team"))
+            .env("CODEX_PROXY_LOGS", format!("s3://{BUCKET}/team"))
             .env("CODEX_PROXY_TOKENS", tokens.to_str().expect("a path of text"))
             .env("CODEX_PROXY_UPSTREAM", upstream)
             .env("OPENAI_API_KEY", KEY)
-            .env("AWS_ENDPOINT_URL_S3", &bucket.url())
+            .env("AWS_ENDPOINT_URL_S3", bucket.url())
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
             .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
         let lambda = change(function).start().await.expect("free loopback ports");
