@@ -8,7 +8,10 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
+use benches::lambda::{Function, REGION};
+use benches::s3::{ACCESS_KEY, MemoryS3, SECRET_KEY};
 use benches::upstream::FakeOpenAi;
 use serde_json::Value;
 
@@ -110,10 +113,64 @@ async fn a_disabled_token_is_the_proxys_refusal() {
     let Some(codex) = codex() else { return };
     let upstream = FakeOpenAi::start().await.expect("loopback");
     let stage = Stage::new(&upstream.url());
-    stage.token_command(&["disable", "dev-01"]);
+    token_command(stage.developer.home.path(), &["disable", "dev-01"]);
     let output = stage.ask(&codex, "gpt-5.5").await;
     let expected = fault("-", "invalid or disabled token", "proxy", "proxy_invalid_token");
     judge(&expected, &output, stage.stop().path());
+}
+
+/// The same client in front of the same proxy, which is now a Lambda function: what it prints, and
+/// what is found in the bucket, names the same layers.
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_lambda_the_verdicts_are_the_same() {
+    let Some(codex) = codex() else { return };
+    let upstream = FakeOpenAi::start().await.expect("loopback");
+    let bucket = MemoryS3::start("team-logs").await.expect("loopback");
+    let home = tempfile::tempdir().expect("a folder");
+    let token = token_command(home.path(), &["add", "dev-01"]);
+    let access = [
+        ("AWS_ENDPOINT_URL_S3", bucket.url()),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
+    ];
+    let function = Function::new(proxy_binary())
+        .env("CODEX_PROXY_LOGS", "s3://team-logs")
+        .env("CODEX_PROXY_TOKENS", home.path().join("tokens.json").to_str().expect("text"))
+        .env("CODEX_PROXY_UPSTREAM", upstream.url())
+        .env("OPENAI_API_KEY", "sk-test-not-a-real-key")
+        .timeout(Duration::from_secs(6));
+    let function =
+        access.iter().fold(function, |function, (name, value)| function.env(name, value));
+    let lambda = function.start().await.expect("loopback");
+    let developer = Developer { home, url: lambda.url(), token };
+
+    let good = developer.ask(&codex, "gpt-5.5").await;
+    assert!(good.status.success(), "{}", text(&good));
+    let closed = "stream closed before response.completed";
+    for expected in [
+        fault("http-500", "high demand", "openai", "server_error"),
+        fault("http-503", "at capacity", "openai", "server_is_overloaded"),
+        fault("failed", "stream disconnected", "openai", "server_error"),
+        fault("cut-abrupt", closed, "openai", "upstream_cut"),
+        fault("idle", closed, "aws", "deadline"),
+    ] {
+        let output = developer.ask(&codex, &format!("fault-{}", expected.fault)).await;
+        lambda.until_frozen().await;
+        let begun = format!("--since={}", newest(&bucket));
+        judge_with(&expected, &output, |analyzer| {
+            analyzer.args(["--source", "s3://team-logs", &begun]).env("AWS_REGION", REGION);
+            analyzer.envs(access.iter().map(|(name, value)| (name, value)));
+        });
+    }
+    let invocations = lambda.invocations();
+    assert_eq!(bucket.objects().len(), invocations.len(), "one invocation, one record");
+}
+
+/// When the newest exchange began: what the analyzer is asked about is this run, not those before.
+fn newest(bucket: &MemoryS3) -> String {
+    let (key, _) = bucket.objects().pop().expect("a record");
+    let key = schemas::key::LogKey::parse(&key).expect("a key");
+    key.started_at.to_string()
 }
 
 async fn check(faults: &[Expected]) {
@@ -128,17 +185,21 @@ async fn check(faults: &[Expected]) {
 
 /// Feeds what Codex printed last to the analyzer.
 fn judge(expected: &Expected, output: &Output, logs: &Path) {
+    judge_with(expected, output, |analyzer| {
+        analyzer.arg("--source").arg(logs);
+    });
+}
+
+fn judge_with(expected: &Expected, output: &Output, lead: impl FnOnce(&mut Command)) {
     let printed = text(output);
     assert!(!output.status.success(), "{}: Codex should have failed: {printed}", expected.fault);
     assert!(printed.contains(expected.prints), "{}: {printed}", expected.fault);
     // The last error, with whatever lines follow it: a 400 is printed as its JSON body.
     let last = printed.rfind("ERROR: ").map(|at| &printed[at..]).unwrap_or_default();
-    let answer = Command::new(env!("CARGO_BIN_EXE_analyzer"))
-        .args(["origin", "--json", "--source"])
-        .arg(logs)
-        .arg(last)
-        .output()
-        .expect("the analyzer runs");
+    let mut analyzer = Command::new(env!("CARGO_BIN_EXE_analyzer"));
+    analyzer.args(["origin", "--json"]);
+    lead(&mut analyzer);
+    let answer = analyzer.arg(last).output().expect("the analyzer runs");
     let json: Value = serde_json::from_slice(&answer.stdout).expect("JSON");
     let found = (json["verdict"]["origin"].as_str(), json["matches"][0]["code"].as_str());
     let truth = (Some(expected.origin), Some(expected.code));
@@ -178,13 +239,19 @@ fn keys(root: &Path) -> Vec<String> {
     keys
 }
 
-/// A running proxy with one developer, and a home for Codex.
-struct Stage {
-    proxy: Child,
+/// A developer: Codex, set up for a proxy.
+struct Developer {
+    home: tempfile::TempDir,
+    /// Of the proxy.
     url: String,
     token: String,
+}
+
+/// A running proxy with one developer.
+struct Stage {
+    proxy: Child,
     logs: tempfile::TempDir,
-    home: tempfile::TempDir,
+    developer: Developer,
 }
 
 impl Stage {
@@ -206,22 +273,35 @@ impl Stage {
         let url = line.rsplit(' ').next().expect("an address").to_owned();
         // The rest is read to its end, so that the proxy never waits for us.
         std::thread::spawn(move || lines.for_each(drop));
-        let mut stage = Self { proxy, url, token: String::new(), logs, home };
-        stage.token = stage.token_command(&["add", "dev-01"]);
-        stage
+        let token = token_command(home.path(), &["add", "dev-01"]);
+        Self { proxy, logs, developer: Developer { home, url, token } }
     }
 
-    fn token_command(&self, arguments: &[&str]) -> String {
-        let output = Command::new(proxy_binary())
-            .arg("token")
-            .args(arguments)
-            .env("CODEX_PROXY_TOKENS", self.home.path().join("tokens.json"))
-            .output()
-            .expect("the token command runs");
-        assert!(output.status.success(), "{}", text(&output));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    async fn ask(&self, codex: &Path, model: &str) -> Output {
+        self.developer.ask(codex, model).await
     }
 
+    /// Ends the proxy, which writes its last logs, and returns their folder.
+    fn stop(mut self) -> tempfile::TempDir {
+        let stopped = Command::new("kill").arg(self.proxy.id().to_string()).status();
+        assert!(stopped.is_ok_and(|status| status.success()));
+        assert!(self.proxy.wait().expect("it ends").success());
+        self.logs
+    }
+}
+
+fn token_command(home: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(proxy_binary())
+        .arg("token")
+        .args(arguments)
+        .env("CODEX_PROXY_TOKENS", home.join("tokens.json"))
+        .output()
+        .expect("the token command runs");
+    assert!(output.status.success(), "{}", text(&output));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+impl Developer {
     /// Runs one prompt, as a developer would.
     async fn ask(&self, codex: &Path, model: &str) -> Output {
         // Two tries of each kind are enough; the defaults take half a minute.
@@ -250,14 +330,6 @@ impl Stage {
             .stdin(Stdio::null());
         let run = tokio::task::spawn_blocking(move || command.output().expect("codex runs"));
         run.await.expect("no panic")
-    }
-
-    /// Ends the proxy, which writes its last logs, and returns their folder.
-    fn stop(mut self) -> tempfile::TempDir {
-        let stopped = Command::new("kill").arg(self.proxy.id().to_string()).status();
-        assert!(stopped.is_ok_and(|status| status.success()));
-        assert!(self.proxy.wait().expect("it ends").success());
-        self.logs
     }
 }
 
