@@ -3,7 +3,7 @@
 # all tests (with the real Codex CLI from npm, and moto for AWS's protocols), generated files. CI runs exactly this.
 #
 #   ./scripts/check.sh          what CI runs
-#   ./scripts/check.sh --all    also what is long and rare (nothing yet)
+#   ./scripts/check.sh --all    the same, with 10,000 exchanges of chaos and 10,000 streams of noise
 #
 # What it installs goes into a cache folder: $XDG_CACHE_HOME/codex-proxy, else ~/.cache/codex-proxy.
 set -euo pipefail
@@ -66,5 +66,8 @@ step "shell scripts"
 "$cache/python/bin/shellcheck" scripts/*.sh .ci/run
 
 step "tests"
+if [ "${1:-}" = --all ]; then
+  export CODEX_PROXY_CHAOS=10000 CODEX_PROXY_STREAMS=10000
+fi
 # Generated files are checked by tests too: a drift fails and names the command that mends it.
 cargo nextest run --locked --workspace --all-features --no-fail-fast
