@@ -114,6 +114,8 @@ async fn every_exchange_leaves_one_record_whatever_dies() {
                     Failure::Internal,
                     Failure::AccessDenied,
                     Failure::StoredUntold,
+                    Failure::Reset,
+                    Failure::StoredReset,
                 ]);
                 bucket.fail_next(Operation::Put, failure, 1 + dice.below(6));
             }

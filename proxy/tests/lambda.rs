@@ -2,6 +2,7 @@
 //!
 //! Lambda is the emulator of `benches`; what the real one does differently is not known here.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use benches::lambda::{Moment, Order, Outcome, Register};
@@ -123,6 +124,58 @@ async fn what_the_bucket_refuses_for_good_is_spilled_in_full() {
     assert!(function.lambda.stdout().iter().all(|line| line.text.len() <= 200_000));
     assert_eq!((left.ended[0].record, left.ended[0].log_spills), (Fate::Spilled, 1));
     assert!(left.stderr.contains("AccessDenied"), "{}", left.stderr);
+}
+
+/// Whatever S3 does and whatever OpenAI does: records and spilled records are the exchanges.
+#[tokio::test]
+async fn every_invocation_leaves_one_record_or_the_proof_that_it_was_killed() {
+    const TURNS: usize = 60;
+    let faults = ["good", "http-500", "failed", "cut-abrupt", "cut-clean", "reset", "random"];
+    let failures = [
+        Failure::SlowDown,
+        Failure::Internal,
+        Failure::AccessDenied,
+        Failure::StoredUntold,
+        Failure::Reset,
+        Failure::StoredReset,
+    ];
+    let function = Deployed::start(|function| function).await;
+    let (mut answered, mut killed) = (Vec::new(), 0);
+    for turn in 0..TURNS {
+        if turn % 4 == 0 {
+            // One try that fails, or more of them than are made.
+            let times = if turn % 12 == 0 { 12 } else { 1 };
+            function.bucket.fail_next(Operation::Put, failures[turn / 4 % failures.len()], times);
+        }
+        let mut fault = faults[turn % faults.len()];
+        if turn % 15 == 14 {
+            fault = "idle";
+            function.lambda.order(Order::Kill(Moment::BodyBytes(1)));
+            killed += 1;
+        }
+        let ask = function.turn(RESPONSES, fault, turn % 4 > 0 || fault == "idle");
+        let answer = ask.named(&format!("{turn}")).send().await;
+        answered.extend(answer.header("x-codex-proxy-exchange-id").map(str::to_owned));
+        function.rest().await;
+        function.bucket.recover();
+    }
+    let left = function.left().await;
+    assert!(!left.spilled.is_empty() && !left.logs.0.is_empty());
+    let mut objects = HashMap::new();
+    for logged in left.logs.0.iter().chain(&left.spilled) {
+        // What S3 stored without a word is spilled too: with the same key and the same bytes.
+        let known = objects.entry(&logged.name).or_insert(logged);
+        assert_eq!(known.object, logged.object, "{}", logged.name);
+    }
+    let ids = objects.values().map(|logged| logged.record.exchange_id.clone());
+    let mut records: Vec<_> = ids.collect();
+    records.sort();
+    let mut ended: Vec<_> = left.ended.iter().map(|line| line.exchange_id.clone()).collect();
+    ended.sort();
+    assert_eq!(records, ended, "the end is said of what is safe, and of nothing else");
+    assert_eq!((left.started.len(), records.len()), (TURNS, TURNS - killed));
+    assert!(answered.iter().filter(|id| !records.contains(id)).count() <= killed);
+    assert!(function.bucket.overwritten().is_empty(), "every try has the same bytes");
 }
 
 #[tokio::test]

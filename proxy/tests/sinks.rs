@@ -78,9 +78,12 @@ async fn a_bucket_keeps_the_contract_of_a_sink() {
 
 #[tokio::test]
 async fn a_put_that_fails_is_tried_again_with_the_same_key_and_bytes() {
-    for (failure, times) in
-        [(Failure::SlowDown, 1), (Failure::Internal, 2), (Failure::AccessDenied, 2)]
-    {
+    for (failure, times) in [
+        (Failure::SlowDown, 1),
+        (Failure::Internal, 2),
+        (Failure::AccessDenied, 2),
+        (Failure::Reset, 1),
+    ] {
         let (server, sink) = memory_s3().await;
         server.fail_next(Operation::Put, failure, times);
         let proxy = Setup::new().sink(sink).start().await;

@@ -35,6 +35,10 @@ pub enum Failure {
     StoredUntold,
     /// The object is stored, and no answer ever comes: [`Operation::Put`] only.
     StoredUnanswered,
+    /// The connection is dropped, and nothing is stored: [`Operation::Put`] only.
+    Reset,
+    /// The object is stored, and the connection is dropped: [`Operation::Put`] only.
+    StoredReset,
 }
 
 /// The number of requests answered, by kind.
@@ -72,14 +76,29 @@ impl Orders {
             failure != Failure::Truncate || operation == Operation::Get,
             "only the body of a GET can be cut",
         );
-        let is_stored = matches!(failure, Failure::StoredUntold | Failure::StoredUnanswered);
-        assert!(!is_stored || operation == Operation::Put, "only a PUT stores");
+        let is_of_put = matches!(
+            failure,
+            Failure::StoredUntold
+                | Failure::StoredUnanswered
+                | Failure::Reset
+                | Failure::StoredReset
+        );
+        assert!(!is_of_put || operation == Operation::Put, "only a PUT fails like this");
         self.0.push_back((operation, failure, times));
     }
 
     /// Forgets every order.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
+    }
+
+    /// Takes a failure that drops the connection of a PUT, if that is what is due.
+    pub(crate) fn take_reset(&mut self) -> Option<Failure> {
+        self.0.retain(|&(_, _, times)| times > 0);
+        let (_, failure, times) = self.0.iter_mut().find(|order| order.0 == Operation::Put)?;
+        let is_reset = matches!(failure, Failure::Reset | Failure::StoredReset);
+        *times -= usize::from(is_reset);
+        is_reset.then_some(*failure)
     }
 
     /// Takes the failure that is due for this request, or `None`.
@@ -101,7 +120,11 @@ impl Failure {
                 "We encountered an internal error. Please try again."
             )),
             Self::AccessDenied => Some(s3_error!(AccessDenied, "Access Denied")),
-            Self::Truncate | Self::StoredUntold | Self::StoredUnanswered => None,
+            Self::Truncate
+            | Self::StoredUntold
+            | Self::StoredUnanswered
+            | Self::Reset
+            | Self::StoredReset => None,
         }
     }
 }

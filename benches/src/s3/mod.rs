@@ -10,13 +10,15 @@ mod condition;
 mod operations;
 
 use std::{
-    io,
+    io::{self, ErrorKind::ConnectionReset},
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
 use bytes::Bytes;
+use http::{Method, Request};
+use hyper::{body::Incoming, service::service_fn};
 use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
 
 use crate::server::Server;
@@ -56,7 +58,26 @@ impl MemoryS3 {
         let mut builder = S3ServiceBuilder::new(operations::Operations(Arc::clone(&state)));
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let server = Server::start(address, builder.build()).await?;
+        let (service, orders) = (builder.build(), Arc::clone(&state));
+        let service = service_fn(move |request: Request<Incoming>| {
+            let is_put = request.method() == Method::PUT;
+            let reset = is_put.then(|| lock(&orders).orders.take_reset()).flatten();
+            if reset == Some(Failure::Reset) {
+                lock(&orders).counts.add(Operation::Put);
+            }
+            let service = service.clone();
+            async move {
+                if reset != Some(Failure::Reset) {
+                    let answer = service.call(request.map(s3s::Body::from)).await;
+                    if reset.is_none() {
+                        return answer.map_err(io::Error::other);
+                    }
+                }
+                // An error drops the connection.
+                Err(ConnectionReset.into())
+            }
+        });
+        let server = Server::start(address, service).await?;
         Ok(Self { server, bucket: bucket.to_owned(), state })
     }
 
