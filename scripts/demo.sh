@@ -50,7 +50,7 @@ token="$("$bin/codex-proxy" token add dev-01 2>/dev/null)"
 old_token="$("$bin/codex-proxy" token add dev-02 2>/dev/null)"
 "$bin/codex-proxy" token disable dev-02 2>/dev/null
 serve() {
-  OPENAI_API_KEY=sk-demo-not-a-real-key "$bin/codex-proxy" serve --listen 127.0.0.1:0 \
+  OPENAI_API_KEY=sk-demo-not-a-real-key "$bin/codex-proxy" serve --listen 127.0.0.1:0 --journal never \
     --upstream "$2" --logs "$logs" --idle-timeout 1 2>"$work/$1" &
   started+=("$!")
 }

@@ -30,7 +30,8 @@ pub struct Started {
     pub exchange_id: String,
     /// Lambda's name for the invocation.
     pub lambda_request_id: Option<String>,
-    /// When the request arrived.
+    /// When the request arrived: RFC 3339, UTC, milliseconds.
+    #[serde(with = "crate::record::milliseconds")]
     pub started_at: Timestamp,
     /// HTTP method.
     pub method: String,
