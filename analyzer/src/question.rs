@@ -205,7 +205,9 @@ fn ended_like(exchange: &Exchange, wanted: StreamEnding) -> bool {
         StreamEnding::NoTerminalEvent => {
             let ignored = matches!(exchange.terminal, Some(Terminal::ErrorEvent(_)));
             let is_page = error.origin == Origin::OpenaiEdge;
-            let closed = broke_off && error.code != "upstream_idle";
+            // On Lambda every body ends cleanly, also one that was silent for too long.
+            let is_abrupt = error.code == "upstream_idle" && exchange.on_lambda != Some(true);
+            let closed = broke_off && !is_abrupt;
             closed || ignored || is_page || error.detail.as_deref() == Some("error")
         }
         StreamEnding::BodyCut => broke_off,
