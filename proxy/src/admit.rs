@@ -86,8 +86,7 @@ fn is_websocket(headers: &HeaderMap) -> bool {
         })
     };
     has(header::UPGRADE, "websocket")
-        || headers.contains_key(header::SEC_WEBSOCKET_KEY)
-        || headers.contains_key(header::SEC_WEBSOCKET_VERSION)
+        || headers.keys().any(|name| name.as_str().starts_with("sec-websocket-"))
         || has(header::HeaderName::from_static("openai-beta"), "responses_websockets")
 }
 
@@ -128,6 +127,7 @@ mod tests {
         };
         assert_eq!(routed("upgrade", "WebSocket"), Err(ErrorCode::UpgradeRequired));
         assert_eq!(routed("sec-websocket-key", "x"), Err(ErrorCode::UpgradeRequired));
+        assert_eq!(routed("Sec-WebSocket-Protocol", "x"), Err(ErrorCode::UpgradeRequired));
         let beta = "responses_websockets=2026-02-06";
         assert_eq!(routed("openai-beta", beta), Err(ErrorCode::UpgradeRequired));
         assert_eq!(routed("content-length", "67108865"), Err(ErrorCode::RequestTooLarge));

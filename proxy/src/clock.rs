@@ -1,7 +1,6 @@
 //! Time and identity: the two things a request path would otherwise take from the air.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -23,10 +22,15 @@ pub trait Clock: Send + Sync {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
-/// When this process first looked at its clocks, and how many milliseconds had passed since when it
-/// last did.
-static START: OnceLock<(Instant, Timestamp)> = OnceLock::new();
-static PASSED_MS: AtomicU64 = AtomicU64::new(0);
+/// What [`SystemClock::instant`] goes by.
+struct Looked {
+    instant: Instant,
+    now: Timestamp,
+    /// The time that it has told.
+    told: Instant,
+}
+
+static LOOKED: Mutex<Option<Looked>> = Mutex::new(None);
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
@@ -34,16 +38,19 @@ impl Clock for SystemClock {
         Timestamp::now()
     }
 
-    /// What has passed is what either clock says: the monotonic one may stand still while Lambda
-    /// freezes an environment, and the other may be set back. What is cached had better be too old
-    /// than too young.
+    /// What has passed since the last look is what either clock says: the monotonic one may stand
+    /// still while Lambda freezes an environment, and the other may be set back. What is cached had
+    /// better be too old than too young.
     fn instant(&self) -> Instant {
-        let (instant, now) = START.get_or_init(|| (Instant::now(), self.now()));
-        let by_day = self.now().duration_since(*now).as_millis();
-        let passed = instant.elapsed().as_millis().max(u128::try_from(by_day).unwrap_or(0));
-        let passed = u64::try_from(passed).unwrap_or(u64::MAX / 2);
-        let passed = PASSED_MS.fetch_max(passed, Ordering::Relaxed).max(passed);
-        *instant + Duration::from_millis(passed)
+        let (instant, now) = (Instant::now(), self.now());
+        let mut looked = LOOKED.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = looked.as_ref().map_or(instant, |last| {
+            let by_day = now.duration_since(last.now).as_millis();
+            let by_day = Duration::from_millis(u64::try_from(by_day).unwrap_or(0));
+            last.told + instant.saturating_duration_since(last.instant).max(by_day)
+        });
+        *looked = Some(Looked { instant, now, told });
+        told
     }
 
     fn exchange_id(&self, time: Timestamp) -> ExchangeId {

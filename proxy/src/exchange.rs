@@ -53,6 +53,7 @@ impl Exchange {
             id,
             started_at,
             lambda_request_id: arrival.lambda_request_id.clone(),
+            record_deadline: arrival.record_deadline,
             method: head.method.to_string(),
             target: received_path.clone(),
             received_path,

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use schemas::catalogue::ErrorCode;
 use schemas::key::ExchangeId;
 use schemas::record::{Client, Upstream};
+use tokio::time::Instant;
 
 use crate::admit::Presented;
 use crate::outcome::{Answered, End};
@@ -23,6 +24,8 @@ pub struct Facts {
     pub started_at: Timestamp,
     /// Lambda's name for the invocation; `None` outside Lambda.
     pub lambda_request_id: Option<String>,
+    /// When the record has to be stored or spilled; `None` outside Lambda.
+    pub record_deadline: Option<Instant>,
     /// HTTP method.
     pub method: String,
     /// Request target as it arrived.
@@ -93,6 +96,7 @@ impl Facts {
             id: self.id,
             started_at: self.started_at,
             lambda_request_id: self.lambda_request_id.clone(),
+            record_deadline: self.record_deadline,
             method: self.method.clone(),
             target: self.target.clone(),
             received_path: self.received_path.clone(),
@@ -128,6 +132,7 @@ pub(crate) mod tests {
             id: ExchangeId(7),
             started_at: Timestamp::UNIX_EPOCH,
             lambda_request_id: None,
+            record_deadline: None,
             method: request.method().to_string(),
             target: request.uri().to_string(),
             received_path: request.uri().to_string(),

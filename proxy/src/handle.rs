@@ -70,6 +70,8 @@ pub struct Arrival {
     /// When the answer has to be over, so that there is time left for its record; `None` outside
     /// Lambda.
     pub deadline: Option<Instant>,
+    /// When its record has to be stored or spilled; `None` outside Lambda.
+    pub record_deadline: Option<Instant>,
     /// A part of the request could not be read.
     pub is_malformed: bool,
 }
@@ -109,17 +111,29 @@ impl From<ErrorCode> for Refusal {
 
 impl Proxy {
     /// Answers one request. Never fails: a panic on the way becomes `internal error`.
-    pub async fn handle(&self, request: Request<RequestBody>, arrival: Arrival) -> Response<Reply> {
-        if arrival.lambda_request_id.is_none() && is_health_check(&request) {
-            return self.healthy();
+    ///
+    /// The exchange begins with the call and not with the first poll of what is returned: a client
+    /// that is gone by then had sent its request, and leaves a record.
+    pub fn handle(
+        self: Arc<Self>,
+        request: Request<RequestBody>,
+        arrival: Arrival,
+    ) -> impl Future<Output = Response<Reply>> + Send {
+        let exchange = (!is_health_check(&request, &arrival)).then(|| {
+            let started_at = self.clock.now();
+            let id = self.clock.exchange_id(started_at);
+            let (head, body) = request.into_parts();
+            let keys = self.openai_key.known();
+            (Exchange::begin(&self.log, id, started_at, &head, &arrival, keys), id, head, body)
+        });
+        async move {
+            let Some((exchange, id, head, body)) = exchange else { return self.healthy() };
+            let answer = AssertUnwindSafe(self.answer(exchange, id, head, body, arrival));
+            answer.catch_unwind().await.unwrap_or_else(|_| {
+                let internal = Refusal::from(ErrorCode::Internal);
+                respond(&internal, id).0
+            })
         }
-        let started_at = self.clock.now();
-        let id = self.clock.exchange_id(started_at);
-        let answer = AssertUnwindSafe(self.answer(request, arrival, id, started_at)).catch_unwind();
-        answer.await.unwrap_or_else(|_| {
-            let internal = Refusal::from(ErrorCode::Internal);
-            respond(&internal, id).0
-        })
     }
 
     /// Says that this server serves. Exchanges do not depend on the log, but whoever asks may want to
@@ -137,25 +151,28 @@ impl Proxy {
 
     async fn answer(
         &self,
-        request: Request<RequestBody>,
-        arrival: Arrival,
+        mut exchange: Exchange,
         id: ExchangeId,
-        started_at: jiff::Timestamp,
+        head: Parts,
+        body: RequestBody,
+        arrival: Arrival,
     ) -> Response<Reply> {
-        let (head, body) = request.into_parts();
-        let keys = self.openai_key.known();
-        let mut exchange = Exchange::begin(&self.log, id, started_at, &head, &arrival, keys);
         let (upload, watch) = Upload::new(body, &head.headers, &self.settings.limits);
         watch.hold(self.log.memory());
         exchange.facts().upload = watch.clone();
 
-        let admitted = match self.admit(&head, &arrival, &mut exchange).await {
-            Ok(target) => self.key(&mut exchange).await.map(|key| (target, key)),
-            Err(refusal) => Err(refusal),
+        let admitted = async {
+            let target = self.admit(&head, &arrival, &mut exchange).await?;
+            Ok::<_, Refusal>((target, self.key(&mut exchange).await?))
         };
-        let (target, key) = match admitted {
-            Ok(admitted) => admitted,
-            Err(refusal) => {
+        let (target, key) = match within(arrival.deadline, admitted).await {
+            Some(Ok(admitted)) => admitted,
+            None => {
+                // The token store or the vault was still silent when Lambda's time was up.
+                exchange.facts().end = End::Deadline;
+                return refuse(exchange, &Refusal::from(ErrorCode::Internal), id);
+            }
+            Some(Err(refusal)) => {
                 drop(upload);
                 watch.over().await;
                 return refuse(exchange, &refusal, id);
@@ -164,24 +181,20 @@ impl Proxy {
         exchange.admitted();
         let begun = Instant::now();
         let sent = self.upstream.send(&head, &target, &key, upload, &watch);
-        let sent = match arrival.deadline {
-            Some(deadline) => tokio::time::timeout_at(deadline, sent).await,
-            None => Ok(sent.await),
-        };
-        match sent {
-            Err(_) => {
+        match within(arrival.deadline, sent).await {
+            None => {
                 // OpenAI was still silent when Lambda's time was up.
                 let (code, detail) = (ErrorCode::UpstreamFailed, Some("http_response_timeout"));
                 exchange.facts().end = End::Deadline;
                 refuse(exchange, &Refusal { status: 504, detail, ..Refusal::from(code) }, id)
             }
-            Ok(Ok(response)) => {
+            Some(Ok(response)) => {
                 if response.status() == StatusCode::UNAUTHORIZED {
                     self.openai_key.refused(&key);
                 }
                 self.relay(exchange, response, id, begun.elapsed(), arrival.deadline)
             }
-            Ok(Err(failure)) => {
+            Some(Err(failure)) => {
                 // An upload that broke off is the cause, whatever the connection to OpenAI says.
                 let failure = watch.failure().map_or(failure, Failure::Upload);
                 watch.over().await;
@@ -270,8 +283,18 @@ impl Proxy {
 
 /// Tells a load balancer's question from an exchange. In Lambda there is no load balancer, and every
 /// invocation leaves a record.
-fn is_health_check(request: &Request<RequestBody>) -> bool {
-    request.uri().path() == "/healthz" && matches!(*request.method(), Method::GET | Method::HEAD)
+fn is_health_check(request: &Request<RequestBody>, arrival: &Arrival) -> bool {
+    arrival.lambda_request_id.is_none()
+        && request.uri().path() == "/healthz"
+        && matches!(*request.method(), Method::GET | Method::HEAD)
+}
+
+/// Waits for something, but not beyond the deadline; `None` when that came first.
+async fn within<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
+    match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, future).await.ok(),
+        None => Some(future.await),
+    }
 }
 
 fn respond(refusal: &Refusal, id: ExchangeId) -> (Response<Reply>, Bytes) {

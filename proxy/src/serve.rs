@@ -52,14 +52,14 @@ pub async fn serve(
         // Events go out one by one: nothing may wait for a fuller packet.
         let _ = stream.set_nodelay(true);
         let spooled = proxy.log.spool().map(Connection::new);
-        let stream = Spooled::new(stream, spooled.clone());
+        let stream = Spooled::new(stream, spooled.clone(), proxy.settings.timeouts.send);
         let proxy = Arc::clone(&proxy);
         let service = service_fn(move |request: Request<Incoming>| {
             let proxy = Arc::clone(&proxy);
             let arrival =
                 Arrival { ip: Some(peer.ip()), connection: spooled.clone(), ..Arrival::default() };
-            let request = request.map(RequestBody::Incoming);
-            async move { Ok::<_, Infallible>(proxy.handle(request, arrival).await) }
+            let answer = proxy.handle(request.map(RequestBody::Incoming), arrival);
+            async move { Ok::<_, Infallible>(answer.await) }
         });
         let connection = http.serve_connection(TokioIo::new(stream), service);
         let connection = connections.watch(connection);

@@ -47,15 +47,17 @@ pub struct Timeouts {
     /// After which an unused connection to OpenAI is closed: before OpenAI's edge does it, which
     /// keeps them for minutes.
     pub pool_idle: Duration,
+    /// For a client to take bytes that are there for it.
+    pub send: Duration,
     /// For streams in flight after a shutdown was asked for.
     pub grace: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        let [connect, first_byte, idle, pool_idle, grace] =
-            [5, 600, 330, 60, 30].map(Duration::from_secs);
-        Self { connect, first_byte, idle, pool_idle, grace }
+        let [connect, first_byte, idle, pool_idle, send, grace] =
+            [5, 600, 330, 60, 330, 30].map(Duration::from_secs);
+        Self { connect, first_byte, idle, pool_idle, send, grace }
     }
 }
 
@@ -106,8 +108,10 @@ impl UpstreamUrl {
     ///
     /// A sentence that names the value and what is expected.
     pub fn parse(url: &str) -> Result<Self, String> {
+        // What stands before an `@` may be a password, and whatever has `sk-` in it a key.
+        let shown = if url.contains('@') || url.contains("sk-") { "[redacted]" } else { url };
         let wrong =
-            |why| format!("upstream `{url}` {why}; expected http(s)://HOST[:PORT][/PREFIX]");
+            |why| format!("upstream `{shown}` {why}; expected http(s)://HOST[:PORT][/PREFIX]");
         let parts = url.parse::<Uri>().map_err(|_| wrong("is not a URL"))?.into_parts();
         let scheme = parts.scheme.filter(|s| *s == Scheme::HTTP || *s == Scheme::HTTPS);
         let scheme = scheme.ok_or_else(|| wrong("has no http or https scheme"))?;

@@ -8,11 +8,15 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 /// Lines that may wait; of the journal they are a few hundred bytes each.
 const WAITING: usize = 4_096;
+
+/// How long an end waits for a reader of stdout.
+const FLUSH_TIME: Duration = Duration::from_secs(2);
 
 enum Message {
     Line(String),
@@ -74,12 +78,13 @@ impl Lines {
         }
     }
 
-    /// Waits until what was said so far is written.
-    pub async fn flush(&self) {
+    /// Waits until what was said so far is written, but not for ever: the reader of stdout may be
+    /// stuck. Returns whether it was.
+    pub async fn flush(&self) -> bool {
         let (written, is_written) = oneshot::channel();
-        if self.sender.try_send(Message::Flush(written)).is_ok() {
-            let _ = is_written.await;
-        }
+        let flushed = self.sender.try_send(Message::Flush(written)).is_ok();
+        let is_written = tokio::time::timeout(FLUSH_TIME, is_written);
+        flushed && matches!(is_written.await, Ok(Ok(true)))
     }
 }
 
@@ -108,10 +113,12 @@ fn write(mut writer: impl Write, receiver: &Receiver<Message>, dropped: &AtomicU
         let done = writer.write_all(text.as_bytes()).and_then(|()| writer.flush());
         works &= done.is_ok();
         text.clear();
-        for written in flushes {
-            let _ = written.send(works);
+        if !flushes.is_empty() {
+            for written in flushes {
+                let _ = written.send(works);
+            }
+            works = true;
         }
-        works = true;
     }
 }
 
@@ -135,11 +142,14 @@ mod tests {
         }
     }
 
-    struct Broken;
+    /// Fails its first write, and takes the others.
+    #[derive(Default)]
+    struct Broken(u32);
 
     impl Write for Broken {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(io::ErrorKind::BrokenPipe.into())
+        fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+            self.0 += 1;
+            if self.0 == 1 { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(data.len()) }
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -158,8 +168,10 @@ mod tests {
 
     #[test]
     fn a_broken_stdout_is_told_to_whom_it_matters() {
-        let lines = Lines::to(Broken).expect("a thread");
-        lines.say("one".to_owned());
-        assert!(lines.say_all(vec!["two".to_owned()]).is_err());
+        let lines = Lines::to(Broken::default()).expect("a thread");
+        // More than goes out in one write: the last one succeeds.
+        let long = "x".repeat(1 << 20);
+        assert!(lines.say_all(vec![long.clone(), long.clone(), "end".to_owned()]).is_err());
+        assert!(lines.say_all(vec![long]).is_ok(), "and the next one is told the truth too");
     }
 }

@@ -208,6 +208,32 @@ async fn before_the_deadline_the_stream_ends_and_the_record_is_written() {
     assert!(ended.iter().all(|i| i.outcome == Some(Outcome::Answered)), "none was killed");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn the_deadline_comes_also_for_an_answer_that_nobody_takes() {
+    let function = Deployed::start(|function| {
+        // Without its body a record takes no time, on a busy machine too.
+        function.timeout(Duration::from_secs(10)).env("LOG_BODY", "none")
+    })
+    .await;
+    let ask = function.turn(RESPONSES, "random", true).header("x-fake-bytes", "80000000");
+    let _unread = ask.open().await;
+    let left = function.left().await;
+    assert_eq!(left.only().outcome(), "openai aws deadline - deadline");
+    assert_eq!(function.lambda.invocations()[0].outcome, Some(Outcome::TimedOut));
+    assert_eq!(left.ended.len(), 1);
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_silent_does_not_outlast_the_function() {
+    let function = Deployed::start(|function| function.timeout(Duration::from_secs(4))).await;
+    function.bucket.fail_next(Operation::Put, Failure::StoredUnanswered, 99);
+    let answer = function.turn(RESPONSES, "good", true).send().await;
+    assert_eq!(answer.status, 200);
+    let left = function.left().await;
+    assert_eq!((left.spilled.len(), left.ended[0].record), (1, Fate::Spilled));
+    assert_eq!(function.lambda.invocations()[0].outcome, Some(Outcome::Answered));
+}
+
 #[tokio::test]
 async fn a_body_without_a_byte_gets_one_newline_and_its_record_says_so() {
     let function = Deployed::start(|function| function).await;
@@ -381,12 +407,17 @@ async fn events_that_no_client_could_send_are_refused_and_recorded() {
         assert_eq!(prelude["statusCode"], 400, "{prelude}");
         assert!(String::from_utf8_lossy(&invoked.body).contains("proxy_malformed_request"));
     }
+    let odd = [format!("{}1{}", "[".repeat(200), "]".repeat(200)), r#"{"a":"\ud800"}"#.to_owned()];
+    for event in odd.iter().cloned().chain([r#"{"a":1e999}"#.to_owned()]) {
+        let invoked = within(function.lambda.invoke(event)).await.expect("a free slot");
+        assert!(String::from_utf8_lossy(&invoked.body).contains("proxy_malformed_request"));
+    }
     let decoded = event(&|event| event["rawPath"] = json!("/v1/files/ä b"));
     within(function.lambda.invoke(decoded)).await.expect("a free slot");
     assert_eq!(function.fake.requests()[0].path_and_query, "/v1/files/%C3%A4%20b");
     assert_eq!(function.fake.requests().len(), 1);
     let left = function.left().await;
-    assert_eq!(left.logs.0.len(), cases.len() + 1);
+    assert_eq!(left.logs.0.len(), cases.len() + 4);
 }
 
 #[tokio::test]

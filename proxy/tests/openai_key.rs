@@ -198,6 +198,10 @@ async fn the_key_goes_to_the_configured_host_whatever_the_request_looks_like() {
 struct Replaced;
 
 impl KeySource for Replaced {
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(ready(()))
+    }
+
     fn current(&self) -> BoxFuture<'_, Result<OpenAiKey, KeyUnavailable>> {
         Box::pin(ready(Ok(OpenAiKey::parse(NEW_KEY).expect("a good key"))))
     }

@@ -318,3 +318,36 @@ fn by_hand(proxy: &Running, fault: &str, delay_ms: &str) -> String {
          x-fake-delay-ms: {delay_ms}\r\ncontent-length: {length}\r\n\r\n{body}"
     )
 }
+
+#[tokio::test]
+async fn a_client_that_leaves_right_after_its_request_leaves_a_record_too() {
+    let proxy = Setup::new().start().await;
+    for n in 0..40 {
+        let mut wire = Wire::connect(proxy.address).await;
+        let body = r#"{"model":"gpt-5.5","stream":true,"input":"Hello"}"#;
+        wire.send(format!(
+            "POST {RESPONSES} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
+             session-id: {n}\r\ncontent-length: {}\r\n\r\n{body}",
+            proxy.token,
+            body.len()
+        ))
+        .await;
+        drop(wire);
+    }
+    // A connection that was made and left may still wait to be accepted.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let logs = proxy.finish().await;
+    assert_eq!(logs.0.len(), 40);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_given_up() {
+    let patience = std::time::Duration::from_millis(200);
+    let proxy = Setup::new().timeouts(|timeouts| timeouts.send = patience).start().await;
+    let ask = proxy.turn(RESPONSES, "random", true).header("x-fake-bytes", "60000000");
+    let unread = ask.open().await;
+    crate::common::until(|| proxy.fake.open_streams() == 0).await;
+    let logs = proxy.finish().await;
+    assert_eq!(logs.only().outcome(), "openai client client_closed - client_closed");
+    drop(unread);
+}

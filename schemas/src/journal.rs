@@ -33,7 +33,7 @@ pub struct Started {
     /// When the request arrived: RFC 3339, UTC, milliseconds.
     #[serde(with = "crate::record::milliseconds")]
     pub started_at: Timestamp,
-    /// HTTP method.
+    /// HTTP method, or `OTHER`.
     pub method: String,
 }
 
@@ -66,7 +66,7 @@ pub struct Ended {
     pub origin: AnsweredBy,
     /// The layer that produced a failure.
     pub error_origin: Option<Origin>,
-    /// Code of the failure.
+    /// Code of the failure, if it can be a dimension of metrics; else `other`.
     pub error_code: Option<String>,
     /// How it ended.
     pub ending: Ending,
@@ -142,7 +142,7 @@ impl Ended {
             status: record.status,
             origin: record.origin,
             error_origin: error.map(|error| error.origin),
-            error_code: error.map(|error| error.code.clone()),
+            error_code: error.map(|error| dimension(&error.code)),
             ending: record.ending,
             duration_ms: record.duration_ms,
             function: record.proxy.function.clone().unwrap_or_else(|| "local".to_owned()),
@@ -169,10 +169,19 @@ impl Ended {
     }
 }
 
+/// CloudWatch drops a line whose dimension it does not like, and bills each value: OpenAI's codes
+/// are words, and anything else counts as one.
+fn dimension(code: &str) -> String {
+    let is_word = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+    let fits = (1..=64).contains(&code.len()) && code.bytes().all(is_word);
+    if fits { code } else { "other" }.to_owned()
+}
+
 fn directives(failed: bool, has_first_byte: bool) -> Vec<MetricDirective> {
-    let directive = |dimensions: &[&str], metrics: &[(&str, &str)]| MetricDirective {
+    let set = |set: &&[&str]| set.iter().map(|&name| name.to_owned()).collect();
+    let directive = |dimensions: &[&[&str]], metrics: &[(&str, &str)]| MetricDirective {
         namespace: NAMESPACE.to_owned(),
-        dimensions: vec![dimensions.iter().map(|&name| name.to_owned()).collect()],
+        dimensions: dimensions.iter().map(set).collect(),
         metrics: metrics
             .iter()
             .map(|&(name, unit)| MetricDefinition { name: name.to_owned(), unit: unit.to_owned() })
@@ -188,9 +197,14 @@ fn directives(failed: bool, has_first_byte: bool) -> Vec<MetricDirective> {
     if has_first_byte {
         metrics.push(("TimeToFirstByte", "Milliseconds"));
     }
-    let mut all = vec![directive(&["function"], &metrics)];
+    // CloudWatch does not add dimensions up: each question needs its own set.
+    let mut all = vec![
+        directive(&[&["function"]], &metrics),
+        directive(&[&["function", "origin"]], &[("Exchanges", "Count")]),
+    ];
     if failed {
-        let by = ["function", "error_origin", "error_code"];
+        let by: [&[&str]; 2] =
+            [&["function", "error_origin"], &["function", "error_origin", "error_code"]];
         all.push(directive(&by, &[("Errors", "Count")]));
     }
     all
@@ -212,7 +226,10 @@ mod tests {
         assert_eq!((&value["LogSpills"], &value["Errors"]), (&1.into(), &1.into()));
         assert_eq!(value["error_code"], "proxy_upstream_failed");
         let directives = &ended.metrics.cloud_watch_metrics;
-        assert_eq!(directives.len(), 2);
+        assert_eq!(directives.len(), 3);
+        for code in ["", "  ", "日本語", ":x", "a\nb", &"x".repeat(65)] {
+            assert_eq!(dimension(code), "other", "{code}");
+        }
         for directive in directives {
             for metric in &directive.metrics {
                 assert!(value[&metric.name].is_number(), "{}", metric.name);

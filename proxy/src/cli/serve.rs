@@ -18,7 +18,9 @@ use crate::clock::SystemClock;
 use crate::handle::Proxy;
 use crate::journal::Journal;
 use crate::log::{Keep, Log, Unwritten, WritePolicy};
-use crate::openai_key::{FixedKey, KeySource, OpenAiKey, RotatingKey, SecretsManager};
+use crate::openai_key::{
+    FixedKey, KeySource, OpenAiKey, RotatingKey, SecretsManager, looks_like_a_key,
+};
 use crate::serve;
 use crate::settings::{Limits, LogBody, Settings, Timeouts, UpstreamUrl};
 use crate::sink::{FolderSink, LogSink, S3Sink};
@@ -103,16 +105,13 @@ enum JournalWhen {
     Never,
 }
 
-fn journal(when: JournalWhen) -> Result<Journal, Failure> {
+fn journal(when: JournalWhen) -> Result<Option<Lines>, Failure> {
     let is_on = match when {
         JournalWhen::Auto => !io::stdout().is_terminal(),
         JournalWhen::Always => true,
         JournalWhen::Never => false,
     };
-    if !is_on {
-        return Ok(Journal::default());
-    }
-    Lines::stdout().map(Journal::on).map_err(Failure::outside)
+    is_on.then(Lines::stdout).transpose().map_err(Failure::outside)
 }
 
 pub(super) fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> {
@@ -152,13 +151,13 @@ async fn openai_key(secret: &str) -> Result<Arc<dyn KeySource>, Failure> {
         })?;
         return Ok(Arc::new(FixedKey(key)));
     }
-    if secret.starts_with("sk-") {
+    if looks_like_a_key(secret) {
         return Err(Failure::usage(
             anyhow!("--openai-key-secret (OPENAI_API_KEY_SECRET) holds a key, not a secret's name"),
             "the key itself goes into OPENAI_API_KEY; take this one out of the shell's history",
         ));
     }
-    let key = RotatingKey::new(SecretsManager::open(secret).await, Arc::new(SystemClock));
+    let key = RotatingKey::new(SecretsManager::open(secret.trim()).await, Arc::new(SystemClock));
     match key.current().await {
         Ok(_) => Ok(Arc::new(key)),
         Err(error) => Err(Failure { hint: error.hint(), ..Failure::outside(error) }),
@@ -196,13 +195,14 @@ async fn serve(arguments: ServeArguments, settings: Settings) -> Result<ExitCode
     let address = listener.local_addr().map_err(Failure::outside)?;
 
     let settings = Arc::new(settings);
+    let lines = journal(arguments.journal)?;
     let (keep, orphans) = spool(&arguments.logs, arguments.spool, &settings);
     let log = Log::open(
         sink,
         Arc::clone(&settings),
         WritePolicy::SERVER,
         keep,
-        journal(arguments.journal)?,
+        lines.clone().map(Journal::on).unwrap_or_default(),
     );
     let spool = log.spool().map(|spool| spool.folder().display().to_string());
     let replayed = log.replay(orphans).await;
@@ -221,6 +221,11 @@ async fn serve(arguments: ServeArguments, settings: Settings) -> Result<ExitCode
         say(&format!("  {left} exchanges of a proxy that died wait until {place} takes them"));
     }
     let unwritten = serve::serve(listener, proxy, asked_to_stop(), asked_to_stop()).await;
+    if let Some(lines) = lines
+        && !lines.flush().await
+    {
+        say("the last lines of the journal could not be written: nobody reads stdout");
+    }
     match unwritten {
         Unwritten { lost: 0, waiting: 0 } => {
             say("codex-proxy stopped; all logs are written");

@@ -15,6 +15,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::Full;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use crate::upload::RequestBody;
 
@@ -71,6 +72,11 @@ pub(super) struct EventRequest {
 }
 
 impl Event {
+    /// Reads what a function was invoked with, whatever it is.
+    pub(super) fn read(payload: &RawValue) -> Self {
+        serde_json::from_str(payload.get()).unwrap_or(Self::Other(IgnoredAny))
+    }
+
     /// Makes the request of it.
     pub(super) fn into_request(self) -> EventRequest {
         match self {

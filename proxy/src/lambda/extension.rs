@@ -14,19 +14,25 @@ use super::invocation::Invocations;
 use super::say;
 use crate::clock::Clock;
 use crate::log::Log;
+use crate::openai_key::KeySource;
 use crate::stdout::Lines;
+
+/// How long a fetch of the key may hold the environment: a little more than it takes at most.
+const KEY_TIME: Duration = Duration::from_secs(9);
 
 /// What has to be over before the environment may freeze.
 #[derive(Clone)]
 pub(super) struct Drain {
     pub(super) log: Arc<Log>,
     pub(super) lines: Lines,
+    pub(super) openai_key: Arc<dyn KeySource>,
 }
 
 impl Drain {
     /// Waits until every record is in its place and every line is written.
     pub(super) async fn run(&self) {
         self.log.flush().await;
+        let _ = tokio::time::timeout(KEY_TIME, self.openai_key.settled()).await;
         self.lines.flush().await;
     }
 }

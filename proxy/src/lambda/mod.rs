@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use futures::future::FutureExt as _;
 use lambda_runtime::{LambdaEvent, StreamResponse, service_fn};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use self::event::{Event, EventRequest};
@@ -62,7 +63,8 @@ pub fn run() -> ExitCode {
 async fn serve() -> std::io::Result<()> {
     let lines = Lines::stdout()?;
     let proxy = settings::proxy(|name| std::env::var(name).ok(), &lines).await;
-    let drain = Drain { log: Arc::clone(&proxy.log), lines };
+    let drain =
+        Drain { log: Arc::clone(&proxy.log), lines, openai_key: Arc::clone(&proxy.openai_key) };
     let invocations = extension::register(drain.clone(), Arc::clone(&proxy.clock)).await;
     let front = Arc::new(Front { proxy, drain, invocations, invoked: AtomicU64::new(0) });
     loop {
@@ -93,32 +95,37 @@ struct Front {
 }
 
 impl Front {
-    async fn invoke(&self, event: LambdaEvent<Event>) -> StreamResponse<ReplyStream> {
+    async fn invoke(&self, event: LambdaEvent<Box<RawValue>>) -> StreamResponse<ReplyStream> {
         self.invoked.fetch_add(1, Ordering::Relaxed);
         let LambdaEvent { payload, context } = event;
         let invocation = self.invocations.as_ref().map(|all| all.begin(context.request_id.clone()));
-        let EventRequest { request, ip, is_malformed } = payload.into_request();
+        let EventRequest { request, ip, is_malformed } = Event::read(&payload).into_request();
         let method = request.method().clone();
+        let (deadline, record_deadline) = deadlines(context.deadline);
         let arrival = Arrival {
             ip,
             connection: None,
             lambda_request_id: Some(context.request_id),
-            deadline: Some(deadline(context.deadline)),
+            deadline: Some(deadline),
+            record_deadline: Some(record_deadline),
             is_malformed,
         };
-        let answer = self.proxy.handle(request, arrival).await;
+        let answer = Arc::clone(&self.proxy).handle(request, arrival).await;
         let drained = invocation.is_none().then(|| {
             let drain = self.drain.clone();
             async move { drain.run().await }.boxed()
         });
-        reply::respond(answer, &method, invocation, drained)
+        reply::respond(answer, &method, deadline, invocation, drained)
     }
 }
 
-/// Returns when an answer has to be over. A function with a short time limit keeps half of it.
-fn deadline(deadline_ms: u64) -> Instant {
+/// Returns when an answer has to be over, and when its record has to be stored or spilled. A function
+/// with a short time limit keeps half of it for the record.
+fn deadlines(deadline_ms: u64) -> (Instant, Instant) {
     let left = until(SystemClock.now(), deadline_ms);
-    Instant::now() + left.saturating_sub(GUARD.min(left / 2))
+    let guard = GUARD.min(left / 2);
+    let now = Instant::now();
+    (now + left.saturating_sub(guard), now + left.saturating_sub(guard / 4))
 }
 
 /// Ends this process; Lambda starts another.

@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -14,6 +15,8 @@ use futures::future::BoxFuture;
 use futures::stream::Stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
 use lambda_runtime::{MetadataPrelude, StreamResponse};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::invocation::Invocation;
 use crate::outcome::End;
@@ -32,6 +35,7 @@ const PADDING: &[u8] = b"\n";
 pub(super) fn respond(
     answer: Response<Reply>,
     method: &Method,
+    deadline: Instant,
     invocation: Option<Invocation>,
     drained: Option<BoxFuture<'static, ()>>,
 ) -> StreamResponse<ReplyStream> {
@@ -39,8 +43,8 @@ pub(super) fn respond(
     let (headers, cookies) = prelude_headers(head.headers);
     let status_code = head.status;
     // What is known to be without a body must not send one: the refusal of a HEAD request does.
-    let body = if *method == Method::HEAD { Step::Padding(Some(reply)) } else { Step::Body(reply) };
-    let stream = ReplyStream { step: body, is_empty: true, drained, _invocation: invocation };
+    let reply = (*method != Method::HEAD).then_some(reply);
+    let stream = ReplyStream::new(reply, deadline, invocation, drained);
     let metadata_prelude = MetadataPrelude { status_code, headers, cookies };
     StreamResponse { metadata_prelude, stream }
 }
@@ -66,69 +70,109 @@ fn prelude_headers(mut headers: HeaderMap) -> (HeaderMap, Vec<String>) {
     (joined, cookies)
 }
 
-/// The body of an answer.
+/// The body of an answer. At the deadline it is taken away, also from a Runtime API that takes no
+/// bytes: a stream that nobody polls could not end itself.
 pub(super) struct ReplyStream<B = Reply> {
-    step: Step<B>,
+    body: Arc<Mutex<Option<B>>>,
     is_empty: bool,
+    step: Step,
     drained: Option<BoxFuture<'static, ()>>,
+    at_the_deadline: JoinHandle<()>,
     /// Dropped last: what ends with it has to have ended before.
     _invocation: Option<Invocation>,
 }
 
-enum Step<B> {
-    Body(B),
-    Padding(Option<B>),
+enum Step {
+    Body,
+    Padding,
     Drain,
 }
 
-/// A body that can be told that reading it panicked.
-pub(super) trait Relayed: http_body::Body<Data = Bytes> + Unpin {
-    /// Ends its exchange as one that the proxy broke off.
-    fn died(&mut self);
+/// A body that can be told how its exchange ends.
+pub(super) trait Relayed: http_body::Body<Data = Bytes> + Unpin + Send + 'static {
+    /// Ends its exchange.
+    fn end(&mut self, end: End);
 }
 
 impl Relayed for Reply {
-    fn died(&mut self) {
+    fn end(&mut self, end: End) {
         if let Self::Relayed(relay) = self {
-            relay.end(End::ProxyDied);
+            relay.end(end);
         }
     }
+}
+
+impl<B: Relayed> ReplyStream<B> {
+    fn new(
+        body: Option<B>,
+        deadline: Instant,
+        invocation: Option<Invocation>,
+        drained: Option<BoxFuture<'static, ()>>,
+    ) -> Self {
+        let body = Arc::new(Mutex::new(body));
+        let shared = Arc::clone(&body);
+        let at_the_deadline = tokio::spawn(async move {
+            tokio::time::sleep_until(deadline).await;
+            if let Some(mut body) = lock(&shared).take() {
+                body.end(End::Deadline);
+            }
+        });
+        let step = Step::Body;
+        Self { body, is_empty: true, step, drained, at_the_deadline, _invocation: invocation }
+    }
+
+    /// Returns the next bytes; `None` when there are no more, for whatever reason.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let mut body = lock(&self.body);
+        let Some(reply) = body.as_mut() else { return Poll::Ready(None) };
+        let poll = AssertUnwindSafe(|| Pin::new(&mut *reply).poll_frame(cx));
+        let frame = if let Ok(polled) = catch_unwind(poll) {
+            ready!(polled).and_then(Result::ok)
+        } else {
+            reply.end(End::ProxyDied);
+            None
+        };
+        if frame.is_none() {
+            // Dropping the reply ends the exchange.
+            *body = None;
+        }
+        Poll::Ready(frame.map(|frame| frame.into_data().unwrap_or_default()))
+    }
+}
+
+impl<B> Drop for ReplyStream<B> {
+    fn drop(&mut self) {
+        self.at_the_deadline.abort();
+        lock(&self.body).take();
+    }
+}
+
+fn lock<B>(body: &Mutex<Option<B>>) -> MutexGuard<'_, Option<B>> {
+    body.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<B: Relayed> Stream for ReplyStream<B> {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
         loop {
-            match &mut this.step {
-                Step::Body(reply) => {
-                    let poll = AssertUnwindSafe(|| Pin::new(&mut *reply).poll_frame(cx));
-                    let frame = if let Ok(polled) = catch_unwind(poll) {
-                        ready!(polled).and_then(Result::ok)
-                    } else {
-                        reply.died();
-                        None
-                    };
-                    let Some(frame) = frame else {
-                        // Dropping the reply ends the exchange.
-                        this.step = if this.is_empty { Step::Padding(None) } else { Step::Drain };
-                        continue;
-                    };
-                    let data = frame.into_data().unwrap_or_default();
-                    if !data.is_empty() {
-                        this.is_empty = false;
+            match self.step {
+                Step::Body => match ready!(self.poll_data(cx)) {
+                    Some(data) if data.is_empty() => {}
+                    Some(data) => {
+                        self.is_empty = false;
                         return Poll::Ready(Some(Ok(data)));
                     }
-                }
-                Step::Padding(_) => {
-                    this.step = Step::Drain;
+                    None => self.step = if self.is_empty { Step::Padding } else { Step::Drain },
+                },
+                Step::Padding => {
+                    self.step = Step::Drain;
                     return Poll::Ready(Some(Ok(Bytes::from_static(PADDING))));
                 }
                 Step::Drain => {
-                    if let Some(drained) = &mut this.drained {
+                    if let Some(drained) = &mut self.drained {
                         ready!(drained.as_mut().poll(cx));
-                        this.drained = None;
+                        self.drained = None;
                     }
                     return Poll::Ready(None);
                 }
@@ -147,7 +191,7 @@ mod tests {
     /// Panics after its first chunk.
     struct Panics {
         chunks: u32,
-        died: bool,
+        ended: Option<End>,
     }
 
     impl Body for Panics {
@@ -165,26 +209,23 @@ mod tests {
     }
 
     impl Relayed for Panics {
-        fn died(&mut self) {
-            self.died = true;
+        fn end(&mut self, end: End) {
+            self.ended = Some(end);
         }
     }
 
     impl Drop for Panics {
         fn drop(&mut self) {
-            assert!(self.died, "its exchange is told");
+            assert_eq!(self.ended, Some(End::ProxyDied), "its exchange is told");
         }
     }
 
     #[tokio::test]
     async fn a_panic_over_a_body_ends_it_cleanly_and_the_environment_lives() {
         for (chunks, expected) in [(0, "\n"), (2, "chunkchunk")] {
-            let stream = ReplyStream {
-                step: Step::Body(Panics { chunks, died: false }),
-                is_empty: true,
-                drained: None,
-                _invocation: None,
-            };
+            let deadline = Instant::now() + std::time::Duration::from_mins(1);
+            let body = Some(Panics { chunks, ended: None });
+            let stream = ReplyStream::new(body, deadline, None, None);
             let pieces = stream.collect::<Vec<_>>().await.into_iter();
             let body = pieces.flat_map(|piece| piece.expect("never an error")).collect::<Vec<_>>();
             assert_eq!(String::from_utf8_lossy(&body), expected);

@@ -18,7 +18,9 @@ use crate::encode::LogObject;
 use crate::handle::Proxy;
 use crate::journal::Journal;
 use crate::log::{Keep, Log, WritePolicy};
-use crate::openai_key::{FixedKey, KeySource, OpenAiKey, RotatingKey, SecretsManager};
+use crate::openai_key::{
+    FixedKey, KeySource, OpenAiKey, RotatingKey, SecretsManager, looks_like_a_key,
+};
 use crate::settings::{Limits, LogBody, Settings, Timeouts, UpstreamUrl};
 use crate::sink::{LogSink, S3Sink, SinkError};
 use crate::spill::Spill;
@@ -49,9 +51,10 @@ struct Reader<F> {
 }
 
 impl<F: Fn(&str) -> Option<String>> Reader<F> {
-    /// Returns the value of a variable that is set and not empty.
+    /// Returns the value of a variable that is set and not empty, without the white space around it.
     fn get(&self, name: &str) -> Option<String> {
-        (self.read)(name).filter(|value| !value.trim().is_empty())
+        let value = (self.read)(name)?.trim().to_owned();
+        (!value.is_empty()).then_some(value)
     }
 
     /// Notes that a setting is missing or wrong. `why` does not repeat secrets.
@@ -100,7 +103,7 @@ fn settings(
         None => LogBody::Full,
         // Whoever sets it wants less in the log than everything.
         Some(text) => {
-            let wrong = |_| format!("`{text}` is none of full, errors, none");
+            let wrong = |_| "is none of full, errors, none".to_owned();
             let parsed = LogBody::from_str(&text, true).map_err(wrong);
             reader.checked(LOG_BODY, parsed).unwrap_or(LogBody::None)
         }
@@ -120,7 +123,7 @@ fn settings(
 
 async fn openai_key(reader: &mut Reader<impl Fn(&str) -> Option<String>>) -> Arc<dyn KeySource> {
     if let Some(secret) = reader.get(KEY_SECRET) {
-        if !secret.starts_with("sk-") {
+        if !looks_like_a_key(&secret) {
             let clock = Arc::new(SystemClock);
             return Arc::new(RotatingKey::new(SecretsManager::open(&secret).await, clock));
         }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use schemas::journal::Fate;
 use tokio::time::Instant;
 
 use super::Log;
 use crate::sink::SinkError;
-use crate::spool::Parked;
+use crate::spool::{Brought, Parked};
 
 /// Pauses between two passes over what waits: the first, and the longest while nothing gets better.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_mins(1)];
@@ -53,19 +54,25 @@ impl Log {
     async fn bring_again(&self, parked: Parked, count: &AtomicU64) -> bool {
         let settings = Arc::clone(&self.settings);
         let read = self.runtime.spawn_blocking(move || parked.object(&settings)).await;
-        let object = match read.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            Ok(Some(object)) => object,
-            Ok(None) => return true,
-            Err(error) => {
-                // Says nothing about the sink: one file cannot be read, or one record not be made.
-                if let Some(spool) = self.spool() {
-                    spool.complain(&error);
+        let Brought { object, ended } =
+            match read.unwrap_or_else(|error| Err(io::Error::other(error))) {
+                Ok(Some(brought)) => brought,
+                Ok(None) => return true,
+                Err(error) => {
+                    // Says nothing about the sink: one file cannot be read, or one record not be made.
+                    if let Some(spool) = self.spool() {
+                        spool.complain(&error);
+                    }
+                    return false;
                 }
-                return false;
-            }
-        };
+            };
         let deadline = Instant::now() + self.policy.attempt_time;
-        match self.attempt(&object, deadline).await {
+        let put = self.attempt(&object, deadline).await;
+        if let Some(ended) = ended {
+            let fate = if put.is_ok() { Fate::Stored } else { Fate::Waiting };
+            self.journal.ended(ended.with(fate));
+        }
+        match put {
             Ok(()) => {
                 count.fetch_add(1, Ordering::Relaxed);
                 self.waiting.taken();

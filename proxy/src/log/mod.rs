@@ -139,7 +139,7 @@ impl Log {
     }
 
     async fn bring(&self, facts: Box<Facts>, segment: Option<Segment>) {
-        let id = facts.id;
+        let (id, by) = (facts.id, facts.record_deadline);
         let (Encoded { object, ended }, segment) = match self.encode(facts, segment).await {
             Ok(encoded) => encoded,
             // A segment stays as it is: whoever mends the proxy still finds the exchange in it.
@@ -155,7 +155,7 @@ impl Log {
             }
             segment => segment,
         };
-        let fate = match (self.write(&object).await, segment) {
+        let fate = match (self.write(&object, by).await, segment) {
             (Ok(()), segment) => {
                 self.waiting.taken();
                 if let Some(segment) = segment {
@@ -205,8 +205,9 @@ impl Log {
     }
 
     /// Tries as often and as long as the policy says.
-    async fn write(&self, object: &LogObject) -> Result<(), SinkError> {
+    async fn write(&self, object: &LogObject, by: Option<Instant>) -> Result<(), SinkError> {
         let deadline = Instant::now() + self.policy.total_time;
+        let deadline = by.map_or(deadline, |by| by.min(deadline));
         let mut pause = self.policy.pause;
         for _ in 1..self.policy.tries {
             let result = self.attempt(object, deadline).await;

@@ -52,6 +52,14 @@ impl OpenAiKey {
     }
 }
 
+/// Tells whether a text that should name a secret holds a key instead, which nothing may repeat. No
+/// name of a secret has these in it.
+#[must_use]
+pub fn looks_like_a_key(name: &str) -> bool {
+    let name = name.trim();
+    name.contains("sk-") || name.contains(|c: char| c.is_whitespace() || "{}\"".contains(c))
+}
+
 /// There is no key to be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyUnavailable {
@@ -115,6 +123,10 @@ pub trait KeySource: Send + Sync {
     /// Takes note that OpenAI said this key is bad. Returns at once.
     fn refused(&self, key: &OpenAiKey);
 
+    /// Waits until no fetch is under way: a process that freezes in the middle of one would find its
+    /// connection dead.
+    fn settled(&self) -> BoxFuture<'_, ()>;
+
     /// Returns the keys that a log must not hold: the present one, and the one before it.
     fn known(&self) -> Vec<Secret>;
 }
@@ -128,6 +140,10 @@ impl KeySource for FixedKey {
     }
 
     fn refused(&self, _: &OpenAiKey) {}
+
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(ready(()))
+    }
 
     fn known(&self) -> Vec<Secret> {
         vec![self.0.key.clone()]

@@ -103,6 +103,10 @@ impl KeySource for RotatingKey {
         }
     }
 
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async { drop(self.0.asking.lock().await) })
+    }
+
     fn known(&self) -> Vec<Secret> {
         let state = self.0.state();
         let current = state.current.as_ref().map(|key| key.key.clone());

@@ -8,8 +8,10 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 use super::{Segment, Spool};
 use crate::facts::Facts;
@@ -52,17 +54,36 @@ impl Connection {
     }
 }
 
-/// A socket that lags behind the spool.
+/// A socket that lags behind the spool, and gives up on a client that takes nothing.
 pub struct Spooled<S> {
     socket: S,
     connection: Option<Connection>,
+    /// How long the client may take nothing of what is there for it.
+    patience: Duration,
+    /// Runs while the socket takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Spooled<S> {
     /// Wraps a socket; without a connection it is passed through.
     #[must_use]
-    pub fn new(socket: S, connection: Option<Connection>) -> Self {
-        Self { socket, connection }
+    pub fn new(socket: S, connection: Option<Connection>, patience: Duration) -> Self {
+        Self { socket, connection, patience, stalled: None }
+    }
+
+    /// Notes what became of a write, and waits no longer than the patience lasts.
+    fn watch(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let patience = self.patience;
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn commit(&self) {
@@ -89,7 +110,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Spooled<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.commit();
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.watch(cx, written)
     }
 
     fn poll_write_vectored(
@@ -98,7 +120,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Spooled<S> {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.commit();
-        Pin::new(&mut self.socket).poll_write_vectored(cx, bytes)
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bytes);
+        self.watch(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

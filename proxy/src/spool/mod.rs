@@ -34,7 +34,7 @@ use crate::secret::Secret;
 use crate::settings::LogBody;
 
 pub use connection::{Connection, Spooled};
-pub use parked::Parked;
+pub use parked::{Brought, Parked};
 pub use segment::Segment;
 
 /// Files that are kept open for the next exchange.
@@ -209,12 +209,15 @@ mod tests {
         let mut segment = spool.begin(&facts(), Vec::new()).expect("a file");
         assert!(segment.object(&object()));
         let again = segment.park().object(&settings()).expect("it can be read").expect("an object");
-        assert_eq!((again.key, again.bytes), (object().key, object().bytes));
+        assert_eq!((again.object.key, again.object.bytes), (object().key, object().bytes));
 
         let parked = spool.begin(&facts(), Vec::new()).expect("a file").park();
         let first = parked.object(&settings()).expect("it can be read").expect("a record");
         let second = parked.object(&settings()).expect("it can be read").expect("a record");
-        assert_eq!((first.key, first.bytes), (second.key, second.bytes));
+        assert_eq!(
+            (first.object.key, first.object.bytes),
+            (second.object.key, second.object.bytes)
+        );
     }
 
     #[test]

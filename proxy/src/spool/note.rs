@@ -107,6 +107,7 @@ impl BeginNote {
             id,
             started_at: self.started_at,
             lambda_request_id: None,
+            record_deadline: None,
             method: self.method,
             target: self.received_path.clone(),
             received_path: self.received_path,

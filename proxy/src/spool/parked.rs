@@ -5,11 +5,13 @@ use std::io::{self, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use schemas::journal::Ended;
+
 use super::folder::Folder;
 use super::frame::Seed;
 use super::replay::{Replayed, replay};
 use super::segment::write_object;
-use crate::encode::{self, LogObject};
+use crate::encode::{self, Encoded, LogObject};
 use crate::settings::Settings;
 
 /// A closed segment; its file stays until it is removed.
@@ -17,6 +19,14 @@ use crate::settings::Settings;
 pub struct Parked {
     pub(super) folder: Arc<Folder>,
     pub(crate) number: u64,
+}
+
+/// A record that was brought back.
+pub struct Brought {
+    /// What is stored.
+    pub object: LogObject,
+    /// How the exchange ended, if nobody has said so yet: its process died before.
+    pub ended: Option<Ended>,
 }
 
 impl Parked {
@@ -31,16 +41,16 @@ impl Parked {
     /// # Errors
     ///
     /// When the file cannot be read, or the record cannot be made.
-    pub fn object(&self, settings: &Settings) -> io::Result<Option<LogObject>> {
+    pub fn object(&self, settings: &Settings) -> io::Result<Option<Brought>> {
         let mut file = File::options().read(true).write(true).open(self.path())?;
         let died_at = file.metadata()?.modified().ok();
         let (recalled, whole) = match replay(&file, settings)? {
             Replayed::Nothing => return Ok(None),
-            Replayed::Object(object) => return Ok(Some(object)),
+            Replayed::Object(object) => return Ok(Some(Brought { object, ended: None })),
             Replayed::Frames(recalled, whole) => (recalled, whole),
         };
         let id = recalled.id();
-        let object = encode::encode_facts(recalled.finish(died_at), settings)?.object;
+        let Encoded { object, ended } = encode::encode_facts(recalled.finish(died_at), settings)?;
         let written = file
             .set_len(whole)
             .and_then(|()| file.seek(SeekFrom::Start(whole)))
@@ -51,7 +61,7 @@ impl Parked {
             let _ = file.set_len(whole);
             let _ = died_at.map(|time| file.set_modified(time));
         }
-        Ok(Some(object))
+        Ok(Some(Brought { object, ended: Some(ended) }))
     }
 
     /// Removes the file: its record is where it belongs, or there never was one.

@@ -29,10 +29,13 @@ use crate::settings::{Timeouts, UpstreamUrl};
 use crate::upload::{Upload, UploadError, UploadWatch};
 
 /// Headers that speak about one connection only (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 7] = [
+const HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
+    // For a proxy on the way to us, and no business of OpenAI's.
+    header::PROXY_AUTHORIZATION,
+    header::PROXY_AUTHENTICATE,
     header::TE,
     header::TRAILER,
     header::TRANSFER_ENCODING,

@@ -16,9 +16,12 @@ use super::json::{parse, reason, usage};
 use super::{BodyError, Terminal};
 use crate::record::Usage;
 
-/// A line longer than this is dropped, and its event known by its name alone: the last event of a
-/// stream repeats the whole answer, which the proxy stores up to 16 MiB of.
-const LINE_LIMIT: usize = 32 << 20;
+/// An event longer than this is known by its name alone. The last event of a stream repeats the whole
+/// answer; images are the longest, at a few MiB.
+const EVENT_LIMIT: usize = 8 << 20;
+
+/// Buffers above this are given back after use: a stream lasts for minutes.
+const KEPT: usize = 1 << 16;
 
 /// Reads a stream of server-sent events in chunks.
 #[derive(Default)]
@@ -46,8 +49,10 @@ impl EventReader {
                 self.extend_line(rest_of_line);
                 let line = std::mem::take(&mut self.line);
                 self.take_line(&line);
-                self.line = line;
-                self.line.clear();
+                if line.capacity() < KEPT {
+                    self.line = line;
+                    self.line.clear();
+                }
                 self.oversize = false;
             }
             chunk = after;
@@ -71,9 +76,10 @@ impl EventReader {
     }
 
     fn extend_line(&mut self, bytes: &[u8]) {
-        if self.line.len() + bytes.len() > LINE_LIMIT {
+        if self.line.len() + bytes.len() > EVENT_LIMIT {
             self.oversize = true;
             self.line.truncate("data:".len());
+            self.line.shrink_to_fit();
         } else if !self.oversize {
             self.line.extend_from_slice(bytes);
         }
@@ -89,6 +95,11 @@ impl EventReader {
         } else if let Some(value) = field(line, b"data:")
             && self.matters(value)
         {
+            if self.data.len() + value.len() > EVENT_LIMIT {
+                // What is half an event is none; its name is known.
+                self.data = Vec::new();
+                return;
+            }
             if !self.data.is_empty() {
                 self.data.push(b'\n');
             }
@@ -116,7 +127,7 @@ impl EventReader {
         // Both buffers go back, emptied, so that a stream of small events allocates once.
         self.name = name;
         self.name.clear();
-        if data.capacity() < 1 << 16 {
+        if data.capacity() < KEPT {
             self.data = data;
             self.data.clear();
         }

@@ -88,7 +88,7 @@ fn an_event_that_the_end_of_the_body_cuts_off_before_its_empty_line_still_counts
 fn a_line_over_the_limit_still_names_its_event() {
     let mut reader = EventReader::default();
     reader.push(b"event: response.completed\ndata: {\"type\":\"response.completed\",\"x\":\"");
-    for _ in 0..=LINE_LIMIT / (1 << 20) {
+    for _ in 0..=EVENT_LIMIT / (1 << 20) {
         reader.push(&vec![b'x'; 1 << 20]);
     }
     reader.push(b"\"}\n\n");
