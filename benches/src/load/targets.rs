@@ -5,7 +5,7 @@
 //! proxy that drops its logs would be quick, and useless.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, Read as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -158,6 +158,9 @@ impl OurPart<'_> {
         serve.args(["serve", "--listen", "127.0.0.1:0", "--logs", place, "--upstream"]);
         serve.arg(format!("http://{}", self.upstream)).arg("--tokens").arg(tokens);
         serve.env("OPENAI_API_KEY", "sk-bench-not-a-real-key").envs(variables.iter().copied());
+        // As a service: the journal is on, and goes to a file.
+        let journal = format!("{}.journal", name.replace(", ", "-"));
+        serve.stdout(File::create(self.work.join(journal))?);
         let (process, address) = Process::announced_on_stderr("codex-proxy", &mut serve)?;
         let start = Some(process.cpu_time()?.total());
         Ok(Target { name, address, token, process: Some(process), start, exchanges: 0, logs })
