@@ -20,7 +20,6 @@ use futures::FutureExt as _;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use schemas::catalogue::ErrorCode;
 use schemas::key::ExchangeId;
 use serde_json::json;
@@ -38,7 +37,7 @@ use crate::settings::Settings;
 use crate::spool::Connection;
 use crate::token::{TokenHash, TokenStore};
 use crate::upload::{RequestBody, Upload, UploadError};
-use crate::upstream::{self, Failure, Upstream};
+use crate::upstream::{self, Answer, Failure, Upstream};
 
 /// Everything that the request path works with.
 pub struct Proxy {
@@ -253,7 +252,7 @@ impl Proxy {
     fn relay(
         &self,
         mut exchange: Exchange,
-        response: Response<Incoming>,
+        response: Response<Answer>,
         id: ExchangeId,
         waited: Duration,
         deadline: Option<Instant>,
