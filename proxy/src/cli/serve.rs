@@ -221,6 +221,7 @@ async fn serve(arguments: ServeArguments, settings: Settings) -> Result<ExitCode
         say(&format!("  {left} exchanges of a proxy that died wait until {place} takes them"));
     }
     let unwritten = serve::serve(listener, proxy, asked_to_stop(), asked_to_stop()).await;
+    let unwritten = unwritten.map_err(Failure::outside)?;
     match unwritten {
         Unwritten { lost: 0, waiting: 0 } => {
             say("codex-proxy stopped; all logs are written");
