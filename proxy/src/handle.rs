@@ -12,11 +12,13 @@
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
+use futures::future::poll_fn;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -34,7 +36,7 @@ use crate::openai_key::{KeySource, KeyUnavailable, OpenAiKey};
 use crate::outcome::End;
 use crate::relay::{Relay, Reply};
 use crate::settings::Settings;
-use crate::spool::Connection;
+use crate::spool::{Connection, Segment};
 use crate::token::{TokenHash, TokenStore};
 use crate::upload::{RequestBody, Upload, UploadError};
 use crate::upstream::{self, Answer, Failure, Upstream};
@@ -148,10 +150,11 @@ impl Proxy {
         watch.hold(self.log.memory());
         exchange.facts().upload = watch.clone();
 
-        let admitted = match self.admit(&head, &arrival, &mut exchange).await {
-            Ok(target) => self.key(&mut exchange).await.map(|key| (target, key)),
-            Err(refusal) => Err(refusal),
+        let admitted = async {
+            let target = self.admit(&head, &arrival, &mut exchange).await?;
+            Ok((target, self.key(&mut exchange).await?))
         };
+        let admitted = noted(arrival.connection.as_ref(), admitted).await;
         let (target, key) = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => {
@@ -265,6 +268,19 @@ impl Proxy {
         // `head` keeps hyper's extensions: reason phrase and spelling of the header names.
         Response::from_parts(head, Reply::Relayed(relay))
     }
+}
+
+/// Writes what was noted of an exchange before it waits for anything, but not if it need not wait.
+async fn noted<T>(connection: Option<&Connection>, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        let polled = work.as_mut().poll(cx);
+        if let (true, Some(connection)) = (polled.is_pending(), connection) {
+            connection.note(Segment::commit);
+        }
+        polled
+    })
+    .await
 }
 
 /// Tells a load balancer's question from an exchange. In Lambda there is no load balancer, and every
