@@ -4,7 +4,8 @@
 //! protocol over a map in memory (feature `s3-server`). [`lambda`] runs a real `bootstrap` as Lambda
 //! does, behind a Function URL (feature `lambda`). All listen on loopback ports of their own choice
 //! and stop, with every connection, when they are dropped. [`corpus`] makes logs to look into, and
-//! tells the truth about them (feature `corpus`).
+//! tells the truth about them (feature `corpus`). [`load`] measures what a proxy costs (feature
+//! `load`).
 
 pub mod upstream;
 #[cfg(feature = "s3-server")]
@@ -13,6 +14,8 @@ pub mod s3;
 pub mod lambda;
 #[cfg(feature = "corpus")]
 pub mod corpus;
+#[cfg(feature = "load")]
+pub mod load;
 
 mod body;
 mod server;

@@ -415,3 +415,13 @@ async fn dropping_the_upstream_closes_its_port_for_the_next_one() {
 async fn an_address_that_others_can_reach_is_refused() {
     assert!(FakeOpenAi::start_on("0.0.0.0:0".parse().unwrap()).await.is_err());
 }
+
+#[tokio::test]
+async fn the_long_answer_has_200_events_or_one_object() {
+    let upstream = FakeOpenAi::start().await.unwrap();
+    let events = read_whole(ask(&upstream, "long", true).await.unwrap()).await;
+    assert_eq!(events.matches("event: ").count(), 200);
+    assert!((45_000..52_000).contains(&events.len()), "{} bytes", events.len());
+    let object = read_whole(ask(&upstream, "long", false).await.unwrap()).await;
+    assert!((2_000..3_000).contains(&object.len()), "{} bytes", object.len());
+}

@@ -200,6 +200,12 @@ impl Drop for Exchange {
         if let Some(segment) = &mut segment {
             segment.end(&facts);
         }
-        self.log.submit(facts, segment);
+        if std::thread::panicking() {
+            // What nobody wants of the request is still being read, and counts.
+            let watch = facts.upload.clone();
+            self.log.submit_after(async move { watch.over().await }, facts, segment);
+        } else {
+            self.log.submit(facts, segment);
+        }
     }
 }

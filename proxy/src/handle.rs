@@ -12,15 +12,16 @@
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
+use futures::future::poll_fn;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use schemas::catalogue::ErrorCode;
 use schemas::key::ExchangeId;
 use serde_json::json;
@@ -35,10 +36,10 @@ use crate::openai_key::{KeySource, KeyUnavailable, OpenAiKey};
 use crate::outcome::End;
 use crate::relay::{Relay, Reply};
 use crate::settings::Settings;
-use crate::spool::Connection;
+use crate::spool::{Connection, Segment};
 use crate::token::{TokenHash, TokenStore};
 use crate::upload::{RequestBody, Upload, UploadError};
-use crate::upstream::{self, Failure, Upstream};
+use crate::upstream::{self, Answer, Failure, Upstream};
 
 /// Everything that the request path works with.
 pub struct Proxy {
@@ -165,6 +166,7 @@ impl Proxy {
             let target = self.admit(&head, &arrival, &mut exchange).await?;
             Ok::<_, Refusal>((target, self.key(&mut exchange).await?))
         };
+        let admitted = noted(arrival.connection.as_ref(), admitted);
         let (target, key) = match within(arrival.deadline, admitted).await {
             Some(Ok(admitted)) => admitted,
             None => {
@@ -266,7 +268,7 @@ impl Proxy {
     fn relay(
         &self,
         mut exchange: Exchange,
-        response: Response<Incoming>,
+        response: Response<Answer>,
         id: ExchangeId,
         waited: Duration,
         deadline: Option<Instant>,
@@ -279,6 +281,19 @@ impl Proxy {
         // `head` keeps hyper's extensions: reason phrase and spelling of the header names.
         Response::from_parts(head, Reply::Relayed(relay))
     }
+}
+
+/// Writes what was noted of an exchange before it waits for anything, but not if it need not wait.
+async fn noted<T>(connection: Option<&Connection>, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        let polled = work.as_mut().poll(cx);
+        if let (true, Some(connection)) = (polled.is_pending(), connection) {
+            connection.note(Segment::commit);
+        }
+        polled
+    })
+    .await
 }
 
 /// Tells a load balancer's question from an exchange. In Lambda there is no load balancer, and every

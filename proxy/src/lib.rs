@@ -9,6 +9,7 @@ pub mod settings;
 pub mod secret;
 pub mod clock;
 pub mod aws;
+mod workers;
 pub mod serve;
 pub mod lambda;
 pub mod handle;

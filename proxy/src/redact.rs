@@ -2,8 +2,6 @@
 //!
 //! The client's answer is never edited; this works on the copy for the log.
 
-use memchr::memmem;
-
 use crate::secret::Secret;
 use crate::token::{PREFIX, TOKEN_LENGTH, checksum_holds};
 
@@ -46,7 +44,8 @@ impl Redactor {
             self.found = true;
             text = text.replace(&token, MASK);
         }
-        String::from_utf8_lossy(&self.body(text.into_bytes(), true)).into_owned()
+        let masked = String::from_utf8(self.body(text.into_bytes(), true));
+        masked.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
 
     /// Masks secrets in an optional text.
@@ -60,15 +59,12 @@ impl Redactor {
     #[must_use]
     pub fn body(&mut self, mut body: Vec<u8>, was_cut: bool) -> Vec<u8> {
         for secret in &self.secrets {
-            let secret = secret.expose().as_bytes();
-            let finder = memmem::Finder::new(secret);
-            if finder.find(&body).is_some() {
+            if secret.find(&body).is_some() {
                 self.found = true;
-                body = replace(&body, &finder, secret.len());
+                body = replace(&body, secret);
             }
-            let longest = secret.len().min(body.len());
-            let begins = |length: &usize| body.ends_with(&secret[..*length]);
-            if let Some(part) = (SHORTEST..longest).rev().find(begins).filter(|_| was_cut) {
+            let part = if was_cut { secret.begun_at_end(&body) } else { 0 };
+            if part >= SHORTEST {
                 self.found = true;
                 body.truncate(body.len() - part);
                 body.extend_from_slice(MASK.as_bytes());
@@ -78,13 +74,13 @@ impl Redactor {
     }
 }
 
-fn replace(body: &[u8], secret: &memmem::Finder<'_>, length: usize) -> Vec<u8> {
+fn replace(body: &[u8], secret: &Secret) -> Vec<u8> {
     let mut masked = Vec::with_capacity(body.len());
     let mut from = 0;
-    for at in secret.find_iter(body) {
+    for at in secret.finder().find_iter(body) {
         masked.extend_from_slice(&body[from..at]);
         masked.extend_from_slice(MASK.as_bytes());
-        from = at + length;
+        from = at + secret.expose().len();
     }
     masked.extend_from_slice(&body[from..]);
     masked

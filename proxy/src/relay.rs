@@ -11,11 +11,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use crate::exchange::Exchange;
 use crate::outcome::End;
+use crate::upstream::Answer;
 
 /// Why a relayed body breaks off.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum RelayError {
 
 /// A relayed body.
 pub struct Relay {
-    body: Incoming,
+    body: Answer,
     exchange: Option<Exchange>,
     idle: Duration,
     /// When the last chunk came. The timer is not moved at every chunk, only looked at when it
@@ -48,7 +48,7 @@ impl Relay {
     /// Relays `body`, and ends `exchange` with it.
     #[must_use]
     pub fn new(
-        body: Incoming,
+        body: Answer,
         exchange: Exchange,
         idle: Duration,
         deadline: Option<Instant>,

@@ -86,6 +86,13 @@ async fn by_fault(act: Act, asked: &Asked, stamp: &Stamp) -> io::Result<Response
         Act::Reset => return Err(io::ErrorKind::ConnectionReset.into()),
         Act::HalfJson => half_json(asked, stamp),
         Act::Say { text } => good(text),
+        Act::Repeat { sentence, times } => {
+            let answer = good(&sentence.repeat(times));
+            match asked.delay {
+                Some(gap) => answer.map(|body| body.with_gap(gap)),
+                None => answer,
+            }
+        }
         Act::EchoAuthorization => {
             good(&format!("The Authorization header was: {}", asked.authorization))
         }

@@ -193,6 +193,15 @@ pub const FAULTS: &[Fault] = &[
         Ending::Silence,
     ),
     fault("quote", "a good answer that quotes error messages", Act::Say { text: QUOTES }),
+    // 12 words, 16 times: with the 8 events around them 200 events.
+    fault(
+        "long",
+        "a good answer in 200 events, x-fake-delay-ms (0) apart",
+        Act::Repeat {
+            sentence: "The proxy checks a token, swaps the key and forwards every byte. ",
+            times: 16,
+        },
+    ),
     fault(
         "echo-authorization",
         "a good answer that quotes the received Authorization header",

@@ -47,6 +47,8 @@ pub(crate) enum Act {
     HalfJson,
     /// The good answer with this text.
     Say { text: &'static str },
+    /// The good answer with this sentence over and over, with a gap between events if one is asked for.
+    Repeat { sentence: &'static str, times: usize },
     /// The good answer with the received credentials in its text.
     EchoAuthorization,
     /// A seeded event stream of noise.

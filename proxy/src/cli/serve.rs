@@ -211,6 +211,14 @@ async fn serve(arguments: ServeArguments, settings: Settings) -> Result<ExitCode
     let wrong_setting = None;
     let proxy =
         Arc::new(Proxy { settings, upstream, openai_key, tokens, clock, log, wrong_setting });
+    // Heard from the first poll on: whoever reads that it listens may stop it at once.
+    let mut stop = Box::pin(asked_to_stop());
+    let is_stopped = futures::poll!(stop.as_mut()).is_ready();
+    let stop = async move {
+        if !is_stopped {
+            stop.await;
+        }
+    };
     say(&format!("codex-proxy {} listening on http://{address}", env!("CARGO_PKG_VERSION")));
     say(&format!("  forwards to {}, logs to {place}", arguments.upstream));
     say(&format!("  {about_tokens}"));
@@ -220,7 +228,8 @@ async fn serve(arguments: ServeArguments, settings: Settings) -> Result<ExitCode
     if left > 0 {
         say(&format!("  {left} exchanges of a proxy that died wait until {place} takes them"));
     }
-    let unwritten = serve::serve(listener, proxy, asked_to_stop(), asked_to_stop()).await;
+    let unwritten = serve::serve(listener, proxy, stop, asked_to_stop()).await;
+    let unwritten = unwritten.map_err(Failure::outside)?;
     if let Some(lines) = lines
         && !lines.flush().await
     {

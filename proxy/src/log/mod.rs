@@ -1,31 +1,35 @@
 //! The log behind the request path: takes finished exchanges and brings each to the sink, once.
 //!
-//! Nothing here can delay or change an answer. Encoding and writing happen in tasks of their own,
-//! encoding as many at a time as there are cores; a shutdown waits for all of them. A record that the
-//! sink refuses stays in the spool and is tried again, by this process or the next; without a spool
-//! it goes to the [`Refuge`], and is lost only if there is none. Lost records are counted and named.
+//! Nothing here can delay or change an answer. Encoding and writing happen on threads of their own
+//! (`desk`); a shutdown waits for all of them. A record that the sink refuses stays in the spool and
+//! is tried again, by this process or the next; without a spool it goes to the [`Refuge`], and is lost
+//! only if there is none. Lost records are counted and named.
 
 mod policy;
 mod keep;
+mod desk;
 mod waiting;
 mod again;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use schemas::journal::Fate;
-use tokio::sync::Semaphore;
+use schemas::journal::{Ended, Fate};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::encode::{Encoded, LogObject, encode_facts};
 use crate::facts::Facts;
 use crate::journal::Journal;
 use crate::memory::{Held, Memory};
+use crate::record;
 use crate::settings::{Limits, Settings};
 use crate::sink::{LogSink, SinkError};
 use crate::spool::{Segment, Spool};
+use desk::Desk;
 use waiting::{Waiting, say};
 
 pub use keep::{Keep, Refuge, Unwritten};
@@ -41,10 +45,29 @@ pub struct Log {
     memory: Arc<Memory>,
     runtime: tokio::runtime::Handle,
     tasks: TaskTracker,
-    encoders: Semaphore,
+    desk: Desk<Finished>,
     waiting: Waiting,
     lost: AtomicU64,
     cut: AtomicBool,
+}
+
+/// A finished exchange on the desk.
+struct Finished {
+    facts: Box<Facts>,
+    segment: Option<Segment>,
+    /// A shutdown waits for it.
+    token: TaskTrackerToken,
+}
+
+/// A record that is made and has to be stored.
+struct Made {
+    object: LogObject,
+    ended: Ended,
+    segment: Option<Segment>,
+    /// When it has to be stored or spilled; `None` outside Lambda.
+    by: Option<Instant>,
+    /// Of the budget of all bodies.
+    held: Held,
 }
 
 impl Log {
@@ -63,7 +86,6 @@ impl Log {
         keep: Keep,
         journal: Journal,
     ) -> Arc<Self> {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let log = Arc::new(Self {
             sink,
             policy,
@@ -73,7 +95,7 @@ impl Log {
             settings,
             runtime: tokio::runtime::Handle::current(),
             tasks: TaskTracker::new(),
-            encoders: Semaphore::new(cores),
+            desk: Desk::new(),
             waiting: Waiting::default(),
             lost: AtomicU64::new(0),
             cut: AtomicBool::new(false),
@@ -132,85 +154,159 @@ impl Log {
     }
 
     /// Takes a finished exchange, and the segment that has followed it. Returns at once.
-    pub fn submit(self: &Arc<Self>, facts: Box<Facts>, segment: Option<Segment>) {
-        let log = Arc::clone(self);
-        let task = async move { log.bring(facts, segment).await };
-        drop(self.tasks.spawn_on(task, &self.runtime));
+    pub fn submit(self: &Arc<Self>, facts: Box<Facts>, mut segment: Option<Segment>) {
+        if let Some(segment) = segment.take_if(|_| self.desk.is_full()) {
+            return self.leave(*facts, segment);
+        }
+        if self.desk.add(Finished { facts, segment, token: self.tasks.token() }) {
+            let log = Arc::clone(self);
+            drop(self.runtime.spawn_blocking(move || log.work()));
+        }
     }
 
-    async fn bring(&self, facts: Box<Facts>, segment: Option<Segment>) {
+    /// The same, once this is over.
+    pub fn submit_after(
+        self: &Arc<Self>,
+        over: impl Future<Output = ()> + Send + 'static,
+        facts: Box<Facts>,
+        segment: Option<Segment>,
+    ) {
+        let log = Arc::clone(self);
+        let later = async move {
+            over.await;
+            log.submit(facts, segment);
+        };
+        drop(self.tasks.spawn_on(later, &self.runtime));
+    }
+
+    /// Leaves an exchange in the spool as it is, to be brought when there is time.
+    fn leave(&self, facts: Facts, segment: Segment) {
+        self.waiting.add(segment.park());
+        let assemble = || record::assemble(facts, &self.settings);
+        if let Ok(record) = catch_unwind(AssertUnwindSafe(assemble)) {
+            self.journal.ended(Ended::of(&record, Fate::Waiting));
+        }
+    }
+
+    /// What a hand does: it makes and stores record after record.
+    fn work(self: &Arc<Self>) {
+        while let Some(Finished { facts, segment, token }) = self.desk.next() {
+            let id = facts.id;
+            let made = catch_unwind(AssertUnwindSafe(|| self.make(facts, segment)));
+            let made = made.unwrap_or_else(|_| {
+                self.lose(&format!("{id}: a panic in the log"));
+                None
+            });
+            let Some(made) = made else { continue };
+            match self.sink.put_now(&made.object) {
+                Some(Ok(())) => self.stored(made),
+                // Trying again takes time, and a sink at the other end of a network its own.
+                tried => {
+                    let refused = tried.and_then(Result::err);
+                    let log = Arc::clone(self);
+                    let rest = async move {
+                        log.bring(made, refused).await;
+                        drop(token);
+                    };
+                    drop(self.runtime.spawn(rest));
+                }
+            }
+        }
+    }
+
+    /// Makes the record of an exchange; `None` where it has found its place by that.
+    fn make(&self, facts: Box<Facts>, segment: Option<Segment>) -> Option<Made> {
         let (id, by) = (facts.id, facts.record_deadline);
-        let (Encoded { object, ended }, segment) = match self.encode(facts, segment).await {
+        let (Encoded { object, ended }, segment) = match self.encode(facts, segment) {
             Ok(encoded) => encoded,
             // A segment stays as it is: whoever mends the proxy still finds the exchange in it.
-            Err(error) => return self.lose(&format!("{id}: {error}")),
+            Err(error) => {
+                self.lose(&format!("{id}: {error}"));
+                return None;
+            }
         };
         let mut held = Held::of(&self.memory);
         let has_room = held.grow(object.bytes.len());
-        let segment = match segment {
+        match segment {
             // The bytes are on the disk: memory is for those that the sink takes now.
             Some(segment) if self.waiting.is_down() || !has_room => {
                 self.waiting.add(segment.park());
-                return self.journal.ended(ended.with(Fate::Waiting));
+                self.journal.ended(ended.with(Fate::Waiting));
+                None
             }
-            segment => segment,
+            segment => Some(Made { object, ended, segment, by, held }),
+        }
+    }
+
+    fn stored(&self, made: Made) {
+        self.waiting.taken();
+        if let Some(segment) = made.segment {
+            segment.done();
+        }
+        self.journal.ended(made.ended.with(Fate::Stored));
+    }
+
+    /// Stores a record, which the sink may have refused once.
+    async fn bring(&self, made: Made, refused: Option<SinkError>) {
+        let error = match self.write(&made.object, made.by, refused).await {
+            Ok(()) => return self.stored(made),
+            Err(error) => error,
         };
-        let fate = match (self.write(&object, by).await, segment) {
-            (Ok(()), segment) => {
-                self.waiting.taken();
-                if let Some(segment) = segment {
-                    segment.done();
-                }
-                Fate::Stored
-            }
-            (Err(error), Some(segment)) => {
+        let Made { object, ended, segment, held, by: _ } = made;
+        let fate = match segment {
+            Some(segment) => {
                 self.refused(&error);
                 self.waiting.add(segment.park());
                 Fate::Waiting
             }
-            (Err(error), None) => self.flee(object, &error).await,
+            None => self.flee(object, &error).await,
         };
+        drop(held);
         self.journal.ended(ended.with(fate));
     }
 
     /// Makes key and bytes, and writes them into the segment: nothing else is stored from here on.
-    async fn encode(
+    fn encode(
         &self,
-        facts: Box<Facts>,
+        mut facts: Box<Facts>,
         segment: Option<Segment>,
     ) -> io::Result<(Encoded, Option<Segment>)> {
-        let _permit = self.encoders.acquire().await.map_err(io::Error::other)?;
-        let settings = Arc::clone(&self.settings);
-        let work = move || {
-            let mut facts = facts;
-            if facts.response.lacks_memory()
-                && let Some(spooled) = segment.as_ref().and_then(|s| s.recall(&settings))
-            {
-                facts.response = spooled.response;
-                facts.redacted |= spooled.redacted;
+        let settings = &self.settings;
+        if facts.response.lacks_memory()
+            && let Some(spooled) = segment.as_ref().and_then(|s| s.recall(settings))
+        {
+            facts.response = spooled.response;
+            facts.redacted |= spooled.redacted;
+        }
+        let encoded = encode_facts(*facts, settings)?;
+        let segment = segment.and_then(|mut segment| {
+            let is_kept = segment.object(&encoded.object);
+            if is_kept {
+                Some(segment)
+            } else {
+                segment.done();
+                None
             }
-            let encoded = encode_facts(*facts, &settings)?;
-            let segment = segment.and_then(|mut segment| {
-                let is_kept = segment.object(&encoded.object);
-                if is_kept {
-                    Some(segment)
-                } else {
-                    segment.done();
-                    None
-                }
-            });
-            Ok((encoded, segment))
-        };
-        self.runtime.spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+        });
+        Ok((encoded, segment))
     }
 
-    /// Tries as often and as long as the policy says.
-    async fn write(&self, object: &LogObject, by: Option<Instant>) -> Result<(), SinkError> {
+    /// Tries as often and as long as the policy says, and not beyond the time that the record has; a
+    /// refusal that was had already counts.
+    async fn write(
+        &self,
+        object: &LogObject,
+        by: Option<Instant>,
+        mut refused: Option<SinkError>,
+    ) -> Result<(), SinkError> {
         let deadline = Instant::now() + self.policy.total_time;
         let deadline = by.map_or(deadline, |by| by.min(deadline));
         let mut pause = self.policy.pause;
         for _ in 1..self.policy.tries {
-            let result = self.attempt(object, deadline).await;
+            let result = match refused.take() {
+                Some(error) => Err(error),
+                None => self.attempt(object, deadline).await,
+            };
             if result.is_ok() || Instant::now() + pause >= deadline {
                 return result;
             }

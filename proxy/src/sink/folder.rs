@@ -52,6 +52,10 @@ impl FolderSink {
 
     /// Writes a file without emptying it first: what another try has written stays whole.
     fn fill(path: &Path, bytes: &[u8]) -> io::Result<()> {
+        match File::options().write(true).create_new(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            file => return file?.write_all(bytes),
+        }
         let mut file = File::options().write(true).create(true).truncate(false).open(path)?;
         file.write_all(bytes)?;
         file.set_len(bytes.len() as u64)
@@ -71,6 +75,14 @@ impl LogSink for FolderSink {
                 .unwrap_or_else(|error| Err(io::Error::other(error)))
                 .map_err(|error| SinkError { place, reason: error.to_string() })
         })
+    }
+
+    fn put_now(&self, object: &LogObject) -> Option<Result<(), SinkError>> {
+        let path = self.root.join(&object.key);
+        Some(Self::write(&path, &object.bytes).map_err(|error| SinkError {
+            place: path.display().to_string(),
+            reason: error.to_string(),
+        }))
     }
 
     fn place(&self) -> String {

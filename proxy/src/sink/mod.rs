@@ -25,6 +25,13 @@ pub trait LogSink: Send + Sync {
     /// Stores one object, or says why not. Storing the same object twice leaves it once.
     fn put<'a>(&'a self, object: &'a LogObject) -> BoxFuture<'a, Result<(), SinkError>>;
 
+    /// The same at once, on a thread that may wait for a disk; `None` where nothing was tried,
+    /// because a network is in between.
+    fn put_now(&self, object: &LogObject) -> Option<Result<(), SinkError>> {
+        let _ = object;
+        None
+    }
+
     /// Returns where records go, for people.
     fn place(&self) -> String;
 }

@@ -5,6 +5,7 @@
 //! back in a reused file is never taken for a frame of this one. Reading ends at the first frame
 //! that does not hold: a process that died left it half written.
 
+use std::fs::File;
 use std::io::{self, Read};
 
 use crc32fast::Hasher;
@@ -86,6 +87,19 @@ pub(super) fn head(seed: Seed, kind: Kind, payload: &[&[u8]]) -> [u8; FRAME_HEAD
     head[1..5].copy_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
     head[5..].copy_from_slice(&seed.sum(kind as u8, payload).to_le_bytes());
     head
+}
+
+/// Writes all of this at a place in a file: one call, where the file's own position would take two.
+#[cfg(unix)]
+pub(super) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
+}
+
+/// Writes all of this at a place in a file.
+#[cfg(not(unix))]
+pub(super) fn write_at(mut file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    io::Seek::seek(&mut file, io::SeekFrom::Start(at))?;
+    io::Write::write_all(&mut file, bytes)
 }
 
 /// The frames of one segment, in order.

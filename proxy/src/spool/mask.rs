@@ -5,15 +5,13 @@
 //! more of a secret are masked); it stands until the next chunk, which brings it again, decided. So
 //! a process that dies has lost nothing that the client got, and has written no secret.
 
-use memchr::memmem::Finder;
-
 use crate::redact::{MASK, SHORTEST};
 use crate::secret::Secret;
 
 /// Masks the secrets of one exchange in its chunks.
 #[derive(Default)]
 pub(super) struct Mask {
-    finders: Vec<Finder<'static>>,
+    secrets: Vec<Secret>,
     /// The end of the last chunk, as far as it may be the beginning of a secret.
     carry: Vec<u8>,
     found: bool,
@@ -30,9 +28,8 @@ impl Mask {
 
     /// Masks this secret too, from the next chunk on.
     pub(super) fn also(&mut self, secret: &Secret) {
-        let secret = secret.expose().as_bytes();
-        if secret.len() >= SHORTEST {
-            self.finders.push(Finder::new(secret).into_owned());
+        if secret.expose().len() >= SHORTEST {
+            self.secrets.push(secret.clone());
         }
     }
 
@@ -66,20 +63,13 @@ impl Mask {
     }
 
     fn first(&self, text: &[u8]) -> Option<(usize, usize)> {
-        let found = self.finders.iter();
-        found.filter_map(|f| Some((f.find(text)?, f.needle().len()))).min()
+        let found = self.secrets.iter();
+        found.filter_map(|secret| Some((secret.find(text)?, secret.expose().len()))).min()
     }
 
     /// Returns the length of the longest end of `text` that begins a secret.
     fn undecided(&self, text: &[u8]) -> usize {
-        let of = |finder: &Finder<'static>| {
-            let secret = finder.needle();
-            let window = &text[text.len() - text.len().min(secret.len() - 1)..];
-            let begins = |at: &usize| secret.starts_with(&window[*at..]);
-            let first = memchr::memchr_iter(secret[0], window).find(begins);
-            first.map_or(0, |at| window.len() - at)
-        };
-        self.finders.iter().map(of).max().unwrap_or(0)
+        self.secrets.iter().map(|secret| secret.begun_at_end(text)).max().unwrap_or(0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A closed segment whose record has yet to reach the sink: of this process, or of one that died.
 
 use std::fs::{self, File};
-use std::io::{self, Seek as _, SeekFrom};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl Parked {
     ///
     /// When the file cannot be read, or the record cannot be made.
     pub fn object(&self, settings: &Settings) -> io::Result<Option<Brought>> {
-        let mut file = File::options().read(true).write(true).open(self.path())?;
+        let file = File::options().read(true).write(true).open(self.path())?;
         let died_at = file.metadata()?.modified().ok();
         let (recalled, whole) = match replay(&file, settings)? {
             Replayed::Nothing => return Ok(None),
@@ -51,10 +51,8 @@ impl Parked {
         };
         let id = recalled.id();
         let Encoded { object, ended } = encode::encode_facts(recalled.finish(died_at), settings)?;
-        let written = file
-            .set_len(whole)
-            .and_then(|()| file.seek(SeekFrom::Start(whole)))
-            .and_then(|_| write_object(&file, Seed::of(id), &object));
+        let written =
+            file.set_len(whole).and_then(|()| write_object(&file, Seed::of(id), &object, whole));
         if written.is_err() {
             // On a full disk bringing the record is what makes room. The same frames, last written at
             // the same time, make the same bytes again.

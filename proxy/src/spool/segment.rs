@@ -6,13 +6,13 @@
 //! than handing it to another thread. What the kernel has taken survives the death of the process.
 
 use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io;
 use std::sync::Arc;
 
 use schemas::body::Terminal;
 
 use super::Spool;
-use super::frame::{self, Kind, MARK, Seed};
+use super::frame::{self, Kind, MARK, Seed, write_at};
 use super::mask::Mask;
 use super::note::{AnsweredNote, BeginNote, CheckedNote, EndNote};
 use super::outline;
@@ -49,7 +49,8 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// Begins to follow an exchange, and writes that it has begun.
+    /// Begins to follow an exchange. That it has begun is written with what follows, or when something
+    /// is waited for.
     pub(super) fn begin(
         spool: &Arc<Spool>,
         (file, number, mut buffer): (File, u64, Vec<u8>),
@@ -73,7 +74,6 @@ impl Segment {
             outlined: None,
         };
         segment.push_json(Kind::Begin, &BeginNote::of(facts, &segment.secrets));
-        segment.commit();
         segment
     }
 
@@ -145,9 +145,9 @@ impl Segment {
     }
 
     fn write_object(&mut self, object: &LogObject) -> io::Result<()> {
-        // After a failed write the file may stand anywhere.
-        self.file.seek(SeekFrom::Start(self.whole))?;
-        write_object(&self.file, self.seed, object)
+        self.commit();
+        self.whole += write_object(&self.file, self.seed, object, self.whole)?;
+        Ok(())
     }
 
     /// Reads back what the frames tell; `None` where they do not tell all of it.
@@ -168,7 +168,7 @@ impl Segment {
             self.buffer.clear();
             return;
         }
-        match (&self.file).write_all(&self.buffer) {
+        match write_at(&self.file, &self.buffer, self.whole) {
             Ok(()) => self.whole += self.buffer.len() as u64,
             Err(error) => {
                 self.is_broken = true;
@@ -184,7 +184,7 @@ impl Segment {
     /// Gives the file back: its record is where it belongs.
     pub fn done(mut self) {
         let leaves_body = self.spool.log_body == LogBody::Errors;
-        let is_long = self.file.stream_position().is_ok_and(|end| end > KEPT_BYTES);
+        let is_long = self.whole > KEPT_BYTES;
         let is_marked = mark_done(&self.file).is_ok();
         let is_cut = !(leaves_body || is_long || !is_marked) || self.file.set_len(0).is_ok();
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -199,7 +199,8 @@ impl Segment {
 
     /// Closes the file: its record has to wait.
     #[must_use]
-    pub fn park(self) -> Parked {
+    pub fn park(mut self) -> Parked {
+        self.commit();
         self.spool.parked(self.number)
     }
 
@@ -225,19 +226,21 @@ impl Segment {
 }
 
 /// Makes the mark of a segment zero, in place: it needs no room, so that it works on a full disk.
-pub(super) fn mark_done(mut file: &File) -> io::Result<()> {
-    file.rewind()?;
-    file.write_all(&[0; MARK.len()])?;
-    file.rewind()
+pub(super) fn mark_done(file: &File) -> io::Result<()> {
+    write_at(file, &[0; MARK.len()], 0)
 }
 
-/// Writes an object's frame where the file stands. Payload: length of the key (2), key, bytes.
-pub(super) fn write_object(mut file: &File, seed: Seed, object: &LogObject) -> io::Result<()> {
+/// Writes an object's frame, and returns its length. Payload: length of the key (2), key, bytes.
+pub(super) fn write_object(
+    file: &File,
+    seed: Seed,
+    object: &LogObject,
+    at: u64,
+) -> io::Result<u64> {
     let key = object.key.as_bytes();
     let length = u16::try_from(key.len()).map_err(io::Error::other)?.to_le_bytes();
-    let mut before = frame::head(seed, Kind::Object, &[&length, key, &object.bytes]).to_vec();
-    before.extend_from_slice(&length);
-    before.extend_from_slice(key);
-    file.write_all(&before)?;
-    file.write_all(&object.bytes)
+    let head = frame::head(seed, Kind::Object, &[&length, key, &object.bytes]);
+    let frame = [&head, &length[..], key, &object.bytes].concat();
+    write_at(file, &frame, at)?;
+    Ok(frame.len() as u64)
 }

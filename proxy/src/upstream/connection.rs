@@ -1,24 +1,45 @@
-//! What passed over a connection: whether it had served before, and whether a byte of an answer came.
+//! One connection to OpenAI, driven by whoever waits for its answer, and the pool of those at rest.
+//!
+//! hyper wants a connection to be polled by a task. Here that is the task of the client's own
+//! connection: an exchange lives in one task, and no piece of an answer wakes a second one. It also
+//! lets everything go on at once that was read at once (see `answer`), which a task of its own could
+//! not: it hands over one piece at a time. Measured: docs of `answer`.
 
+use std::error::Error as StdError;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
-use futures::future::{BoxFuture, FutureExt as _, poll_fn};
-use http::{Extensions, Request, Response, Uri};
+use futures::future::poll_fn;
+use http::{Request, Response, Uri};
 use hyper::body::Incoming;
+use hyper::client::conn::http1;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::{Connected, Connection, capture_connection};
-use hyper_util::client::legacy::{Client, Error};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::HttpConnector;
+use tokio::runtime::{Handle, Id};
 use tower_service::Service;
 
-use super::Connector;
+use super::pool::Pool;
 use crate::upload::Upload;
 
 /// Most of an answer that takes the detour: its head, mostly.
 const FIRST_PIECE: usize = 8_192;
+
+type Io = Watched<<HttpsConnector<HttpConnector> as Service<Uri>>::Response>;
+
+/// Why a request got no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SendError {
+    /// There is no connection to be had.
+    #[error("cannot connect")]
+    Connect(#[source] Box<dyn StdError + Send + Sync>),
+    /// It broke.
+    #[error("the connection broke")]
+    Broken(#[source] hyper::Error),
+}
 
 /// What passed over the connection that a failed request went to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,98 +52,118 @@ pub(super) enum Traffic {
     Some,
 }
 
-/// Sends a request over the pool; a failure comes with what its connection had seen.
-pub(super) async fn send(
-    client: &Client<Connector, Upload>,
-    mut request: Request<Upload>,
-) -> Result<Response<Incoming>, (Error, Traffic)> {
-    let captured = capture_connection(&mut request);
-    let mut response = pin!(client.request(request));
-    let mut given: Option<(Seen, bool)> = None;
-    let answer = poll_fn(|cx| {
-        let polled = response.as_mut().poll(cx);
-        if given.is_none() {
-            // Looked at right after the connection was chosen: the answer is a round trip away.
-            given = captured.connection_metadata().as_ref().and_then(|connected| {
-                let mut extensions = Extensions::new();
-                connected.get_extras(&mut extensions);
-                let seen = extensions.remove::<Seen>()?;
-                let is_reused = seen.served.swap(true, Ordering::Relaxed);
-                seen.answer_came.store(false, Ordering::Relaxed);
-                Some((seen, is_reused))
-            });
-        }
-        polled
-    });
-    answer.await.map_err(|error| {
-        let traffic = match given {
-            Some((seen, true)) if seen.answer_came.load(Ordering::Relaxed) => Traffic::Some,
-            Some((_, true)) => Traffic::NoneOnReused,
-            _ => Traffic::Fresh,
-        };
-        (error, traffic)
-    })
-}
-
-/// What was seen on one connection, shared with whoever uses it.
-#[derive(Clone, Default)]
-struct Seen(Arc<Flags>);
-
-#[derive(Default)]
-struct Flags {
-    /// It was chosen for a request before.
-    served: AtomicBool,
+/// A connection to OpenAI.
+pub(super) struct Link {
+    sender: http1::SendRequest<Upload>,
+    /// `None` once it is over.
+    connection: Option<http1::Connection<Io, Upload>>,
     /// A byte of the answer to its newest request came.
-    answer_came: AtomicBool,
+    answer_came: Arc<AtomicBool>,
+    is_reused: bool,
+    /// Whose driver tells what happens to it.
+    home: Id,
 }
 
-impl std::ops::Deref for Seen {
-    type Target = Flags;
+impl Link {
+    /// Connects, and prepares for HTTP/1.1.
+    pub(super) async fn open(
+        mut connector: HttpsConnector<HttpConnector>,
+        to: Uri,
+    ) -> Result<Box<Self>, SendError> {
+        let io = connector.call(to).await.map_err(SendError::Connect)?;
+        let answer_came = Arc::<AtomicBool>::default();
+        let io = Watched { io, answer_came: Arc::clone(&answer_came) };
+        let mut http = http1::Builder::new();
+        let made = http.preserve_header_case(true).handshake(io).await;
+        let (sender, connection) = made.map_err(SendError::Broken)?;
+        let home = Handle::current().id();
+        let connection = Some(connection);
+        Ok(Box::new(Self { sender, connection, answer_came, is_reused: false, home }))
+    }
 
-    fn deref(&self) -> &Flags {
-        &self.0
+    /// Returns the runtime that it belongs to.
+    pub(super) fn home(&self) -> Id {
+        self.home
+    }
+
+    /// Sends a request and waits for the response headers. A connection that had closed before it
+    /// took the request hands it back.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Upload>,
+    ) -> Result<Response<Incoming>, (SendError, Traffic, Option<Request<Upload>>)> {
+        self.answer_came.store(false, Ordering::Relaxed);
+        let mut response = pin!(self.sender.try_send_request(request));
+        let answer = poll_fn(|cx| {
+            if let Poll::Ready(answer) = response.as_mut().poll(cx) {
+                return Poll::Ready(answer);
+            }
+            drive(&mut self.connection, cx);
+            response.as_mut().poll(cx)
+        });
+        answer.await.map_err(|mut error| {
+            let traffic = match (self.is_reused, self.answer_came.load(Ordering::Relaxed)) {
+                (false, _) => Traffic::Fresh,
+                (true, false) => Traffic::NoneOnReused,
+                (true, true) => Traffic::Some,
+            };
+            let unsent = error.take_message();
+            (SendError::Broken(error.into_error()), traffic, unsent)
+        })
+    }
+
+    /// Lets the connection do what it can.
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
+        drive(&mut self.connection, cx);
+    }
+
+    /// Returns whether it can take a request, as far as that can be told without asking OpenAI.
+    pub(super) fn is_idle(&mut self) -> bool {
+        // Whoever takes it next polls it with a waker of its own.
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.connection.is_some() && self.sender.is_ready()
+    }
+
+    /// Gives the connection back after a whole answer: at once, or when the rest of the request,
+    /// which OpenAI did not wait for, is out.
+    pub(super) fn give_back(mut self: Box<Self>, pool: &Arc<Pool>) {
+        self.is_reused = true;
+        if self.is_idle() {
+            return pool.put(self);
+        }
+        let (Some(_), Ok(runtime)) = (&self.connection, Handle::try_current()) else {
+            return;
+        };
+        let pool = Arc::clone(pool);
+        runtime.spawn(async move {
+            let rested = poll_fn(|cx| {
+                drive(&mut self.connection, cx);
+                if self.connection.is_some() {
+                    self.sender.poll_ready(cx)
+                } else {
+                    Poll::Ready(Ok(()))
+                }
+            });
+            if rested.await.is_ok() && self.connection.is_some() {
+                pool.put(self);
+            }
+        });
     }
 }
 
-/// A connector whose connections are watched.
-#[derive(Clone)]
-pub(super) struct Connections<C>(C);
-
-impl<C> Connections<C> {
-    pub(super) fn new(connector: C) -> Self {
-        Self(connector)
-    }
-}
-
-impl<C> Service<Uri> for Connections<C>
-where
-    C: Service<Uri>,
-    C::Future: Send + 'static,
-{
-    type Response = Watched<C::Response>;
-    type Error = C::Error;
-    type Future = BoxFuture<'static, Result<Self::Response, C::Error>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), C::Error>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = self.0.call(uri);
-        async move { Ok(Watched { io: connecting.await?, seen: Seen::default() }) }.boxed()
+/// What the connection has to say about its end, whoever waits for an answer is told by itself.
+fn drive(connection: &mut Option<http1::Connection<Io, Upload>>, cx: &mut Context<'_>) {
+    if let Some(open) = connection
+        && Pin::new(open).poll(cx).is_ready()
+    {
+        *connection = None;
     }
 }
 
 /// A connection that notes when an answer begins.
-pub(super) struct Watched<T> {
+struct Watched<T> {
     io: T,
-    seen: Seen,
-}
-
-impl<T: Connection> Connection for Watched<T> {
-    fn connected(&self) -> Connected {
-        self.io.connected().extra(self.seen.clone())
-    }
+    answer_came: Arc<AtomicBool>,
 }
 
 impl<T: Read + Unpin> Read for Watched<T> {
@@ -131,7 +172,7 @@ impl<T: Read + Unpin> Read for Watched<T> {
         cx: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.seen.answer_came.load(Ordering::Relaxed) {
+        if self.answer_came.load(Ordering::Relaxed) {
             return Pin::new(&mut self.io).poll_read(cx, buffer);
         }
         // The cursor does not tell how much was read into it, and the end of a connection reads as
@@ -141,7 +182,7 @@ impl<T: Read + Unpin> Read for Watched<T> {
         let mut first = ReadBuf::new(&mut first[..room]);
         ready!(Pin::new(&mut self.io).poll_read(cx, first.unfilled()))?;
         buffer.put_slice(first.filled());
-        self.seen.answer_came.store(!first.filled().is_empty(), Ordering::Relaxed);
+        self.answer_came.store(!first.filled().is_empty(), Ordering::Relaxed);
         Poll::Ready(Ok(()))
     }
 }

@@ -9,24 +9,28 @@
 //! this process for an hour. A request that fails on a connection that had served before, and of
 //! whose answer no byte came, is sent once more, on a new connection.
 
+mod answer;
 mod connection;
+mod pool;
 
 use std::error::Error as StdError;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use self::connection::{Connections, Traffic};
+use self::connection::{Link, SendError, Traffic};
+use self::pool::Pool;
 use crate::openai_key::OpenAiKey;
 use crate::settings::{Timeouts, UpstreamUrl};
 use crate::upload::{Upload, UploadError, UploadWatch};
+
+pub use self::answer::Answer;
 
 /// Headers that speak about one connection only (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -56,14 +60,12 @@ pub enum Failure {
     Upload(UploadError),
 }
 
-type Connector = Connections<HttpsConnector<HttpConnector>>;
-
 /// A pool of connections to OpenAI.
 pub struct Upstream {
-    client: Client<Connector, Upload>,
-    /// Connections that are used once: for what failed on a pooled one.
-    unpooled: Client<Connector, Upload>,
+    connector: HttpsConnector<HttpConnector>,
+    pool: Arc<Pool>,
     url: UpstreamUrl,
+    host: HeaderValue,
     first_byte: Duration,
 }
 
@@ -92,12 +94,9 @@ impl Upstream {
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
-        let connector = Connections::new(connector);
-        let mut builder = Client::builder(TokioExecutor::new());
-        builder.pool_timer(TokioTimer::new()).http1_preserve_header_case(true);
-        let unpooled = builder.clone().pool_max_idle_per_host(0).build(connector.clone());
-        let client = builder.pool_idle_timeout(timeouts.pool_idle).build(connector);
-        Ok(Self { client, unpooled, url: url.clone(), first_byte: timeouts.first_byte })
+        let host = HeaderValue::from_str(&host(url)).map_err(io::Error::other)?;
+        let pool = Pool::new(timeouts.pool_idle);
+        Ok(Self { connector, pool, url: url.clone(), host, first_byte: timeouts.first_byte })
     }
 
     /// Returns the host that requests go to.
@@ -120,10 +119,10 @@ impl Upstream {
         key: &OpenAiKey,
         upload: Upload,
         watch: &UploadWatch,
-    ) -> Result<Response<Incoming>, Failure> {
+    ) -> Result<Response<Answer>, Failure> {
         let answer = async {
             let request = self.request(head, target, key, upload)?;
-            let failure = match connection::send(&self.client, request).await {
+            let failure = match self.send_pooled(request).await {
                 Ok(response) => return Ok(response),
                 Err((error, Traffic::NoneOnReused)) => explain(&error),
                 Err((error, Traffic::Fresh | Traffic::Some)) => return Err(explain(&error)),
@@ -132,10 +131,47 @@ impl Upstream {
             watch.over().await;
             let Some(body) = watch.whole() else { return Err(failure) };
             let request = self.request(head, target, key, Upload::again(body))?;
-            self.unpooled.request(request).await.map_err(|error| explain(&error))
+            // Others at rest may be as dead.
+            self.send_new(request).await.map_err(|(error, _)| explain(&error))
         };
         let timed_out = Failure::Network { detail: "http_response_timeout", status: 504 };
         tokio::time::timeout(self.first_byte, answer).await.unwrap_or(Err(timed_out))
+    }
+
+    /// Sends a request over a connection at rest, or over a new one.
+    async fn send_pooled(
+        &self,
+        mut request: Request<Upload>,
+    ) -> Result<Response<Answer>, (SendError, Traffic)> {
+        while let Some(mut link) = self.pool.take() {
+            match link.send(request).await {
+                Ok(response) => return Ok(self.answer(response, link)),
+                Err((_, _, Some(unsent))) => request = unsent,
+                Err((error, traffic, None)) => return Err((error, traffic)),
+            }
+        }
+        self.send_new(request).await
+    }
+
+    async fn send_new(
+        &self,
+        request: Request<Upload>,
+    ) -> Result<Response<Answer>, (SendError, Traffic)> {
+        let mut to = http::uri::Parts::default();
+        to.scheme = Some(self.url.scheme.clone());
+        to.authority = Some(self.url.authority.clone());
+        to.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
+        let to = Uri::from_parts(to).unwrap_or_default();
+        let link = Link::open(self.connector.clone(), to).await;
+        let mut link = link.map_err(|error| (error, Traffic::Fresh))?;
+        match link.send(request).await {
+            Ok(response) => Ok(self.answer(response, link)),
+            Err((error, traffic, _)) => Err((error, traffic)),
+        }
+    }
+
+    fn answer(&self, response: Response<Incoming>, link: Box<Link>) -> Response<Answer> {
+        response.map(|body| Answer::new(body, link, Arc::clone(&self.pool)))
     }
 
     fn request(
@@ -146,8 +182,6 @@ impl Upstream {
         upload: Upload,
     ) -> Result<Request<Upload>, Failure> {
         let uri = Uri::builder()
-            .scheme(self.url.scheme.clone())
-            .authority(self.url.authority.clone())
             .path_and_query(format!("{}{target}", self.url.prefix))
             .build()
             .map_err(|_| Failure::Network { detail: "http_request_error", status: 502 })?;
@@ -155,7 +189,17 @@ impl Upstream {
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = headers(&head.headers, key);
+        request.headers_mut().insert(header::HOST, self.host.clone());
         Ok(request)
+    }
+}
+
+/// The host as the header names it: with its port where that says something.
+fn host(url: &UpstreamUrl) -> String {
+    let usual = if url.scheme == http::uri::Scheme::HTTPS { 443 } else { 80 };
+    match url.authority.port_u16() {
+        Some(port) if port != usual => format!("{}:{port}", url.authority.host()),
+        _ => url.authority.host().to_owned(),
     }
 }
 
@@ -174,7 +218,6 @@ fn headers(received: &HeaderMap, key: &OpenAiKey) -> HeaderMap {
     for name in forwarding {
         headers.remove(name);
     }
-    headers.remove(header::HOST);
     headers.insert(header::AUTHORIZATION, key.authorization.clone());
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers
@@ -195,7 +238,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// Names a failed request by what its chain of errors holds.
-fn explain(error: &hyper_util::client::legacy::Error) -> Failure {
+fn explain(error: &SendError) -> Failure {
     let network = |detail| Failure::Network { detail, status: 502 };
     let mut source: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(cause) = source {
@@ -226,8 +269,17 @@ fn explain(error: &hyper_util::client::legacy::Error) -> Failure {
             }
         }
         if let Some(error) = cause.downcast_ref::<hyper::Error>() {
-            if error.is_parse() {
+            // hyper has no name for an answer that came before its request.
+            let is_early = error.to_string().starts_with("received unexpected message");
+            if error.is_parse() || is_early {
                 return network("http_protocol_error");
+            }
+            // A request that was not taken any more: what ended the connection says why.
+            let says_why = error.is_canceled()
+                && error.source().is_some_and(<dyn StdError>::is::<hyper::Error>);
+            if says_why {
+                source = error.source();
+                continue;
             }
             if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
                 return network("connection_terminated");

@@ -11,6 +11,7 @@ pub(crate) mod function;
 pub(crate) mod logs;
 pub(crate) mod wire;
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -183,7 +184,7 @@ pub(crate) struct Running {
     pub(crate) disabled: String,
     folder: TempDir,
     stop: oneshot::Sender<()>,
-    server: JoinHandle<Unwritten>,
+    server: JoinHandle<io::Result<Unwritten>>,
 }
 
 impl Running {
@@ -212,7 +213,8 @@ impl Running {
     /// Stops it as a signal would, and returns which records it did not write, and its folder.
     pub(crate) async fn stop(self) -> (Unwritten, TempDir) {
         self.stop.send(()).expect("the server runs until it is stopped");
-        (within(self.server).await.expect("the server does not panic"), self.folder)
+        let ended = within(self.server).await.expect("the server does not panic");
+        (ended.expect("threads to serve with"), self.folder)
     }
 }
 
