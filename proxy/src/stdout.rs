@@ -15,8 +15,9 @@ use tokio::sync::oneshot;
 
 /// Lines that may wait; of the journal they are a few hundred bytes each.
 const WAITING: usize = 4_096;
-/// How long lines may wait for others: waking the thread for each cost 12 % of a busy proxy's CPU.
-const GATHER: Duration = Duration::from_millis(10);
+/// How long a server's lines may wait for others: waking the thread for each cost 12 % of a busy
+/// proxy's CPU.
+pub const GATHER: Duration = Duration::from_millis(10);
 
 /// How long an end waits for a reader of stdout.
 const FLUSH_TIME: Duration = Duration::from_secs(2);
@@ -35,13 +36,13 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Writes to this process's stdout.
+    /// Writes to this process's stdout. A line may wait this long for others.
     ///
     /// # Errors
     ///
     /// When there is no thread to be had.
-    pub fn stdout() -> io::Result<Self> {
-        Self::to(io::stdout())
+    pub fn stdout(gather: Duration) -> io::Result<Self> {
+        Self::to(io::stdout(), gather)
     }
 
     /// Writes to anything.
@@ -49,11 +50,11 @@ impl Lines {
     /// # Errors
     ///
     /// When there is no thread to be had.
-    pub fn to(writer: impl Write + Send + 'static) -> io::Result<Self> {
+    pub fn to(writer: impl Write + Send + 'static, gather: Duration) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(WAITING);
         let dropped = Arc::<AtomicU64>::default();
         let counted = Arc::clone(&dropped);
-        let work = move || write(writer, &receiver, &counted);
+        let work = move || write(writer, &receiver, &counted, gather);
         let thread = std::thread::Builder::new().name("stdout".to_owned()).spawn(work)?;
         Ok(Self { sender, dropped, thread: thread.thread().clone() })
     }
@@ -95,12 +96,17 @@ impl Lines {
 }
 
 /// Writes what comes until nobody can say anything more; all that waits goes out in one write.
-fn write(mut writer: impl Write, receiver: &Receiver<Message>, dropped: &AtomicU64) {
+fn write(
+    mut writer: impl Write,
+    receiver: &Receiver<Message>,
+    dropped: &AtomicU64,
+    gather: Duration,
+) {
     let (mut text, mut works) = (String::new(), true);
     while let Ok(first) = receiver.recv() {
-        if matches!(first, Message::Line(_)) {
+        if matches!(first, Message::Line(_)) && !gather.is_zero() {
             // Whoever waits for a flush ends this.
-            std::thread::park_timeout(GATHER);
+            std::thread::park_timeout(gather);
         }
         let mut flushes = Vec::new();
         let mut next = Some(first);
@@ -170,7 +176,7 @@ mod tests {
     #[test]
     fn lines_come_out_whole_and_in_order() {
         let shared = Shared::default();
-        let lines = Lines::to(shared.clone()).expect("a thread");
+        let lines = Lines::to(shared.clone(), GATHER).expect("a thread");
         lines.say("one".to_owned());
         lines.say_all(vec!["two".to_owned(), "three".to_owned()]).expect("written");
         assert_eq!(*shared.0.lock().expect("no panic"), b"one\ntwo\nthree\n");
@@ -178,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_broken_stdout_is_told_to_whom_it_matters() {
-        let lines = Lines::to(Broken::default()).expect("a thread");
+        let lines = Lines::to(Broken::default(), GATHER).expect("a thread");
         // More than goes out in one write: the last one succeeds.
         let long = "x".repeat(1 << 20);
         assert!(lines.say_all(vec![long.clone(), long.clone(), "end".to_owned()]).is_err());

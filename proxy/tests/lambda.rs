@@ -208,15 +208,25 @@ async fn before_the_deadline_the_stream_ends_and_the_record_is_written() {
     assert!(ended.iter().all(|i| i.outcome == Some(Outcome::Answered)), "none was killed");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+#[tokio::test]
 async fn the_deadline_comes_also_for_an_answer_that_nobody_takes() {
-    let function = Deployed::start(|function| {
+    let (openai, fake) = (RawUpstream::start().await, FakeOpenAi::start().await);
+    let fake = fake.expect("a free loopback port");
+    let function = Deployed::before(fake, &openai.url(), |function| {
         // Without its body a record takes no time, on a busy machine too.
         function.timeout(Duration::from_secs(10)).env("LOG_BODY", "none")
     })
     .await;
-    let ask = function.turn(RESPONSES, "random", true).header("x-fake-bytes", "80000000");
-    let _unread = ask.open().await;
+    let unread = tokio::spawn(function.turn(RESPONSES, "good", true).open());
+    let mut connection = openai.accept().await;
+    connection.read_until("Hello").await;
+    connection.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n").await;
+    // More than all buffers on the way take: it ends when the proxy hangs up.
+    let endless = async {
+        let block = vec![b'x'; 1 << 20];
+        while connection.try_send(&block).await {}
+    };
+    let _unread = tokio::join!(within(endless), unread).1.expect("no panic");
     let left = function.left().await;
     assert_eq!(left.only().outcome(), "openai aws deadline - deadline");
     assert_eq!(function.lambda.invocations()[0].outcome, Some(Outcome::TimedOut));

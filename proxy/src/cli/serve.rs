@@ -25,7 +25,7 @@ use crate::serve;
 use crate::settings::{Limits, LogBody, Settings, Timeouts, UpstreamUrl};
 use crate::sink::{FolderSink, LogSink, S3Sink};
 use crate::spool::{self, Parked, Spool};
-use crate::stdout::Lines;
+use crate::stdout::{GATHER, Lines};
 use crate::token::TokenStore;
 use crate::upstream::Upstream;
 
@@ -111,7 +111,7 @@ fn journal(when: JournalWhen) -> Result<Option<Lines>, Failure> {
         JournalWhen::Always => true,
         JournalWhen::Never => false,
     };
-    is_on.then(Lines::stdout).transpose().map_err(Failure::outside)
+    is_on.then(|| Lines::stdout(GATHER)).transpose().map_err(Failure::outside)
 }
 
 pub(super) fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> {

@@ -61,7 +61,8 @@ pub fn run() -> ExitCode {
 }
 
 async fn serve() -> std::io::Result<()> {
-    let lines = Lines::stdout()?;
+    // At once: the line of a start proves what dies with its environment.
+    let lines = Lines::stdout(Duration::ZERO)?;
     let proxy = settings::proxy(|name| std::env::var(name).ok(), &lines).await;
     let drain =
         Drain { log: Arc::clone(&proxy.log), lines, openai_key: Arc::clone(&proxy.openai_key) };

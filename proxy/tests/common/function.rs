@@ -83,11 +83,27 @@ impl Deployed {
         within(self.lambda.until_frozen()).await;
     }
 
+    /// Waits until what the environments said has been read from their pipes: all ends of what is
+    /// stored, and then nothing new for a while.
+    async fn said(&self) {
+        let mut seen = 0;
+        let mut quiet = 0;
+        for _ in 0..500 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let lines = self.lambda.stdout();
+            let ends = lines.iter().filter(|line| line.text.contains("exchange_ended")).count();
+            quiet = if lines.len() == seen { quiet + 1 } else { 0 };
+            seen = lines.len();
+            if quiet >= 10 && ends >= self.bucket.objects().len() {
+                return;
+            }
+        }
+    }
+
     /// Waits until nothing works any more, and returns what was left. No secret is anywhere in it.
     pub(crate) async fn left(&self) -> Left {
         self.rest().await;
-        // The pipes of a frozen process may hold a line that has not been read.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        self.said().await;
         let text = |lines: Vec<benches::lambda::Line>| {
             lines.into_iter().map(|line| line.text).collect::<Vec<_>>()
         };

@@ -19,6 +19,11 @@ impl Wire {
         within(self.0.write_all(bytes.as_ref())).await.expect("the other side reads");
     }
 
+    /// Sends as long as the other side is there; returns whether it still is.
+    pub(crate) async fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.0.write_all(bytes).await.is_ok()
+    }
+
     /// Reads until `end` has come; returns all that came, or what came before the connection ended.
     pub(crate) async fn read_until(&mut self, end: &str) -> String {
         let mut bytes = Vec::new();
