@@ -28,7 +28,7 @@ struct State<T> {
 impl<T> Desk<T> {
     /// Makes an empty desk with room for as many hands as there are cores.
     pub(super) fn new() -> Self {
-        let most_hands = std::thread::available_parallelism().map_or(2, usize::from);
+        let most_hands = 2 * std::thread::available_parallelism().map_or(2, usize::from);
         Self { state: Mutex::new(State { pile: VecDeque::new(), hands: 0 }), most_hands }
     }
 
