@@ -63,7 +63,7 @@ step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --all-features --no-deps
 
 step "shell scripts"
-"$cache/python/bin/shellcheck" scripts/*.sh .ci/run
+"$cache/python/bin/shellcheck" scripts/*.sh benches/*.sh .ci/run
 
 step "tests"
 if [ "${1:-}" = --all ]; then
