@@ -150,7 +150,11 @@ impl Connection {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(io::Error::other)?;
             first_byte.get_or_insert_with(Instant::now);
-            last = frame.into_data().unwrap_or(last);
+            // Where a piece ends says nothing: the last one may be a line end only.
+            let piece = frame.into_data().unwrap_or_default();
+            if !piece.trim_ascii_end().is_empty() {
+                last = piece;
+            }
         }
         // Both an object and a stream of events end in braces and line ends.
         let is_whole = last.trim_ascii_end().ends_with(b"}");

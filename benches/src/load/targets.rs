@@ -158,6 +158,8 @@ impl OurPart<'_> {
         serve.args(["serve", "--listen", "127.0.0.1:0", "--logs", place, "--upstream"]);
         serve.arg(format!("http://{}", self.upstream)).arg("--tokens").arg(tokens);
         serve.env("OPENAI_API_KEY", "sk-bench-not-a-real-key").envs(variables.iter().copied());
+        // The default for a bucket is in the user's own folder, and this leaves nothing behind.
+        serve.arg("--spool").arg(self.work.join(format!("{}.spool", name.replace(", ", "-"))));
         // As a service: the journal is on, and goes to a file.
         let journal = format!("{}.journal", name.replace(", ", "-"));
         serve.stdout(File::create(self.work.join(journal))?);
