@@ -3,16 +3,24 @@
 //! A hand takes one after another until none is left. That costs one wake-up for many records, where
 //! each would cost four as a task and two blocking calls of its own; and files that are made side by
 //! side wait for their folder's lock. One hand is enough for most; more come when work piles up, as
-//! many as there are cores.
+//! many as there are cores. Where even these fall behind the threads that serve, those do records too,
+//! between two answers: so memory does not grow with the work that is left.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Exchanges that may wait for each hand before another one comes.
 const PILE: usize = 32;
 
+/// Exchanges that wait when whoever brings one more lends a hand: the CPU is short, not the disk.
+const CROWDED: usize = 128;
 /// Exchanges that may wait in all.
 const FULL: usize = 4_096;
+/// A desk where nothing was done for so long waits for its disk.
+const STUCK: Duration = Duration::from_millis(50);
 
 /// What waits, and who works on it.
 pub(super) struct Desk<T> {
@@ -23,13 +31,18 @@ pub(super) struct Desk<T> {
 struct State<T> {
     pile: VecDeque<T>,
     hands: usize,
+    /// When work was last taken.
+    taken_at: Instant,
 }
 
 impl<T> Desk<T> {
     /// Makes an empty desk with room for as many hands as there are cores.
     pub(super) fn new() -> Self {
-        let most_hands = 2 * std::thread::available_parallelism().map_or(2, usize::from);
-        Self { state: Mutex::new(State { pile: VecDeque::new(), hands: 0 }), most_hands }
+        let most_hands = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            state: Mutex::new(State { pile: VecDeque::new(), hands: 0, taken_at: Instant::now() }),
+            most_hands,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
@@ -51,10 +64,19 @@ impl<T> Desk<T> {
         self.state().pile.len() >= FULL
     }
 
+    /// Takes a piece of work for somebody who helps out; `None` where that is not needed, or where it
+    /// would mean to wait for a disk.
+    pub(super) fn help(&self) -> Option<T> {
+        let mut state = self.state();
+        let helps = state.pile.len() >= CROWDED && state.taken_at.elapsed() < STUCK;
+        helps.then(|| state.pile.pop_front()).flatten()
+    }
+
     /// Takes the next piece of work; with `None` the hand has to go.
     pub(super) fn next(&self) -> Option<T> {
         let mut state = self.state();
         let work = state.pile.pop_front();
+        state.taken_at = Instant::now();
         if work.is_none() {
             state.hands -= 1;
             state.pile.shrink_to(PILE);

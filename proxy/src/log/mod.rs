@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use schemas::journal::{Ended, Fate};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -35,6 +37,9 @@ use waiting::{Waiting, say};
 pub use keep::{Keep, Refuge, Unwritten};
 pub use policy::WritePolicy;
 
+/// Records that are on their way to the sink at the same time.
+const PUTS: usize = 128;
+
 /// Brings finished exchanges to the sink.
 pub struct Log {
     sink: Arc<dyn LogSink>,
@@ -46,6 +51,7 @@ pub struct Log {
     runtime: tokio::runtime::Handle,
     tasks: TaskTracker,
     desk: Desk<Finished>,
+    puts: Arc<Semaphore>,
     waiting: Waiting,
     lost: AtomicU64,
     cut: AtomicBool,
@@ -96,6 +102,7 @@ impl Log {
             runtime: tokio::runtime::Handle::current(),
             tasks: TaskTracker::new(),
             desk: Desk::new(),
+            puts: Arc::new(Semaphore::new(PUTS)),
             waiting: Waiting::default(),
             lost: AtomicU64::new(0),
             cut: AtomicBool::new(false),
@@ -161,6 +168,12 @@ impl Log {
         if self.desk.add(Finished { facts, segment, token: self.tasks.token() }) {
             let log = Arc::clone(self);
             drop(self.runtime.spawn_blocking(move || log.work()));
+        } else if let Ok(here) = Handle::try_current()
+            && let Some(finished) = self.desk.help()
+        {
+            // After what this thread is about to send.
+            let log = Arc::clone(self);
+            drop(here.spawn(async move { log.work_on(finished) }));
         }
     }
 
@@ -190,28 +203,47 @@ impl Log {
 
     /// What a hand does: it makes and stores record after record.
     fn work(self: &Arc<Self>) {
-        while let Some(Finished { facts, segment, token }) = self.desk.next() {
-            let id = facts.id;
-            let made = catch_unwind(AssertUnwindSafe(|| self.make(facts, segment)));
-            let made = made.unwrap_or_else(|_| {
-                self.lose(&format!("{id}: a panic in the log"));
-                None
-            });
-            let Some(made) = made else { continue };
-            match self.sink.put_now(&made.object) {
-                Some(Ok(())) => self.stored(made),
-                // Trying again takes time, and a sink at the other end of a network its own.
-                tried => {
-                    let refused = tried.and_then(Result::err);
-                    let log = Arc::clone(self);
-                    let rest = async move {
-                        log.bring(made, refused).await;
-                        drop(token);
-                    };
-                    drop(self.runtime.spawn(rest));
-                }
-            }
+        while let Some(finished) = self.desk.next() {
+            self.work_on(finished);
         }
+    }
+
+    fn work_on(self: &Arc<Self>, Finished { facts, segment, token }: Finished) {
+        let id = facts.id;
+        let made = catch_unwind(AssertUnwindSafe(|| self.make(facts, segment)));
+        let made = made.unwrap_or_else(|_| {
+            self.lose(&format!("{id}: a panic in the log"));
+            None
+        });
+        let Some(made) = made else { return };
+        match self.sink.put_now(&made.object) {
+            Some(Ok(())) => self.stored(made),
+            // Trying again takes time, and a sink at the other end of a network its own.
+            tried => self.bring_later(made, tried.and_then(Result::err), token),
+        }
+    }
+
+    /// Stores a record in a task, if not too many are at it. Each takes a connection and keeps a file
+    /// of the spool open: what is too much waits in the spool, closed.
+    fn bring_later(
+        self: &Arc<Self>,
+        mut made: Made,
+        refused: Option<SinkError>,
+        token: TaskTrackerToken,
+    ) {
+        let permit = Arc::clone(&self.puts).try_acquire_owned().ok();
+        if permit.is_none()
+            && let Some(segment) = made.segment.take()
+        {
+            self.waiting.add(segment.park());
+            return self.journal.ended(made.ended.with(Fate::Waiting));
+        }
+        let log = Arc::clone(self);
+        let rest = async move {
+            log.bring(made, refused).await;
+            drop((permit, token));
+        };
+        drop(self.runtime.spawn(rest));
     }
 
     /// Makes the record of an exchange; `None` where it has found its place by that.
