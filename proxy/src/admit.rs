@@ -45,9 +45,15 @@ pub fn route(head: &Parts, limits: &Limits) -> Result<String, ErrorCode> {
     Ok(target)
 }
 
-/// Reads the bearer token; `None` unless there is exactly one `Authorization: Bearer` with one.
+/// Reads the token that a request presents, and hashes it.
 #[must_use]
-pub fn bearer(headers: &HeaderMap) -> Option<Secret> {
+pub fn presented(headers: &HeaderMap) -> Option<Presented> {
+    let token = bearer(headers)?;
+    Some(Presented { hash: TokenHash::of(token.expose()), token, developer: None })
+}
+
+/// Reads the bearer token; `None` unless there is exactly one `Authorization: Bearer` with one.
+fn bearer(headers: &HeaderMap) -> Option<Secret> {
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
     let only = all.next().filter(|_| all.next().is_none())?;
     let (scheme, token) = only.to_str().ok()?.split_once(' ')?;

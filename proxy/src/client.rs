@@ -38,6 +38,9 @@ pub fn value(headers: &HeaderMap, name: &str) -> Option<String> {
 /// Escapes control characters and cuts at the limit, at a character's border.
 #[must_use]
 pub fn harmless(text: &str) -> String {
+    if text.len() <= VALUE_LIMIT && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut kept = String::new();
     for character in text.chars() {
         let before = kept.len();

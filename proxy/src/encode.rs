@@ -1,7 +1,8 @@
 //! From a record to its object: key and bytes, fixed once, whatever has to be tried afterwards.
 //!
 //! One zstd frame with its content size. The encoder is flushed after the small fields, so that a
-//! reader who fetches the first few KB can decode all of them without the body.
+//! reader who fetches the first few KB can decode all of them without the body; a record of a few KB
+//! is fetched whole.
 //!
 //! A bug in the reading of a body costs the body, not the record.
 
@@ -14,7 +15,7 @@ use schemas::journal::{Ended, Fate};
 use schemas::key::{ExchangeId, LogKey};
 use schemas::record::LogRecord;
 use zstd::stream::write::Encoder;
-use zstd::zstd_safe::{CCtx, CParameter, ResetDirective};
+use zstd::zstd_safe::{CCtx, CParameter, ResetDirective, compress_bound, get_error_name};
 
 use crate::facts::Facts;
 use crate::record;
@@ -23,6 +24,12 @@ use crate::settings::Settings;
 /// zstd's own default; level 1 saves 11 % of the CPU and costs 2.6 % of the size, level 9 saves
 /// 12 % of the size for 3.7 times the CPU.
 const LEVEL: i32 = 3;
+
+/// A record up to this is read in one go whatever it is compressed to, and takes one block of a disk:
+/// it is one block of zstd too, which does without entropy coding of its texts. Measured with 3.8 KB:
+/// 8 instead of 20 µs, for 1.6 instead of 1.3 KB.
+const SMALL: usize = 4_096;
+const SMALL_LEVEL: i32 = -1;
 
 thread_local! {
     /// The encoder's tables: over 1 MB, which would else be mapped and paged in for every record.
@@ -53,17 +60,19 @@ pub struct LogObject {
 /// # Errors
 ///
 /// When not even that can be made.
-pub fn encode_facts(facts: Facts, settings: &Settings) -> io::Result<Encoded> {
+pub fn encode_facts(facts: &mut Facts, settings: &Settings) -> io::Result<Encoded> {
     guarded(facts, |facts| {
         let record = record::assemble(facts, settings);
         Ok(Encoded { object: encode(&record)?, ended: Ended::of(&record, Fate::Stored) })
     })
 }
 
-fn guarded<T>(facts: Facts, make: impl Fn(Facts) -> io::Result<T>) -> io::Result<T> {
-    let outline = facts.outline();
+fn guarded<T>(facts: &mut Facts, make: impl Fn(&mut Facts) -> io::Result<T>) -> io::Result<T> {
     let whole = catch_unwind(AssertUnwindSafe(|| make(facts)));
-    let any = whole.or_else(|_| catch_unwind(AssertUnwindSafe(|| make(outline))));
+    let any = whole.or_else(|_| {
+        let mut outline = facts.outline();
+        catch_unwind(AssertUnwindSafe(|| make(&mut outline)))
+    });
     any.unwrap_or_else(|_| Err(io::Error::other("the record cannot be made")))
 }
 
@@ -79,8 +88,15 @@ pub fn encode(record: &LogRecord) -> io::Result<LogObject> {
 }
 
 fn compress(context: &mut CCtx<'static>, json: &[u8], head: usize) -> io::Result<Bytes> {
+    let failed = |code| io::Error::other(get_error_name(code));
     // What a record that panicked has left half way.
-    context.reset(ResetDirective::SessionOnly).map_err(|_| io::ErrorKind::Other)?;
+    context.reset(ResetDirective::SessionOnly).map_err(failed)?;
+    if json.len() <= SMALL {
+        let mut frame = Vec::with_capacity(compress_bound(json.len()));
+        context.set_parameter(CParameter::CompressionLevel(SMALL_LEVEL)).map_err(failed)?;
+        context.compress2(&mut frame, json).map_err(failed)?;
+        return Ok(Bytes::from(frame));
+    }
     let mut encoder = Encoder::with_context(Vec::with_capacity(json.len() / 4), context);
     encoder.set_parameter(CParameter::CompressionLevel(LEVEL))?;
     encoder.set_pledged_src_size(Some(json.len() as u64))?;
@@ -117,7 +133,7 @@ mod tests {
         let settings = settings();
         let mut facts = facts_of(&Request::post("/v1/responses").body(()).expect("a request"));
         facts.response.push(b"the poison");
-        let object = guarded(facts, |facts| {
+        let object = guarded(&mut facts, |facts| {
             assert!(facts.response.bytes() == 0, "a bug that some bodies meet");
             encode(&record::assemble(facts, &settings))
         });
@@ -125,7 +141,7 @@ mod tests {
         let json = zstd::decode_all(&object.bytes[..]).expect("one frame");
         let record: LogRecord = serde_json::from_slice(&json).expect("a record");
         assert_eq!(record.error.map(|error| error.origin), Some(Origin::Proxy));
-        let facts = facts_of(&Request::get("/").body(()).expect("a request"));
-        assert!(guarded::<LogObject>(facts, |_| panic!("always")).is_err());
+        let mut facts = facts_of(&Request::get("/").body(()).expect("a request"));
+        assert!(guarded::<LogObject>(&mut facts, |_| panic!("always")).is_err());
     }
 }

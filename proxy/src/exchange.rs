@@ -59,7 +59,7 @@ impl Exchange {
             received_path,
             client: client::read(&head.headers, arrival.ip),
             request_encoding: client::value(&head.headers, header::CONTENT_ENCODING.as_str()),
-            presented: None,
+            presented: admit::presented(&head.headers),
             openai_keys,
             upload: UploadWatch::default(),
             auth: Duration::ZERO,
@@ -79,8 +79,9 @@ impl Exchange {
         let begun = Instant::now();
         let connection = arrival.connection.clone();
         if let Some(connection) = &connection {
-            let secrets = admit::bearer(&head.headers).into_iter().chain(facts.openai_keys.clone());
-            connection.begin(&facts, secrets.collect());
+            let token = facts.presented.as_ref().map(|presented| &presented.token);
+            let secrets = token.into_iter().chain(&facts.openai_keys).cloned().collect();
+            connection.begin(&facts, secrets);
         }
         Self { facts: Some(Box::new(facts)), begun, log: Arc::clone(log), connection }
     }

@@ -27,7 +27,7 @@ use schemas::key::ExchangeId;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::admit::{self, Presented};
+use crate::admit;
 use crate::answer;
 use crate::clock::Clock;
 use crate::exchange::Exchange;
@@ -37,7 +37,7 @@ use crate::outcome::End;
 use crate::relay::{Relay, Reply};
 use crate::settings::Settings;
 use crate::spool::{Connection, Segment};
-use crate::token::{TokenHash, TokenStore};
+use crate::token::TokenStore;
 use crate::upload::{RequestBody, Upload, UploadError};
 use crate::upstream::{self, Answer, Failure, Upstream};
 
@@ -229,11 +229,6 @@ impl Proxy {
         exchange: &mut Exchange,
     ) -> Result<String, Refusal> {
         let begun = Instant::now();
-        let token = admit::bearer(&head.headers);
-        exchange.facts().presented = token.map(|token| {
-            let hash = TokenHash::of(token.expose());
-            Presented { token, hash, developer: None }
-        });
         if self.wrong_setting.is_some() {
             return Err(Refusal::for_operator());
         }

@@ -1,5 +1,8 @@
 //! From the facts of an exchange to its log record. Total: whatever was seen, there is a record.
 
+use std::borrow::Cow;
+use std::mem;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemas::body::Shape;
@@ -17,16 +20,17 @@ const OWE_TERMINAL: [&str; 3] = ["/v1/responses", "/v1/chat/completions", "/v1/c
 /// Bytes of a path that are kept.
 const PATH_LIMIT: usize = 2_048;
 
-/// Makes the record of an exchange.
+/// Makes the record of an exchange. The bodies are taken out of the facts first, and read; should that
+/// panic, all else is still in them.
 #[must_use]
-pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
+pub fn assemble(facts: &mut Facts, settings: &Settings) -> LogRecord {
     let limit = settings.limits.request_copy_bytes;
     let asked = facts.upload.asked(facts.request_encoding.as_deref(), limit);
     let request_bytes = facts.upload.bytes();
     let response_bytes = facts.response.bytes();
     let response_truncated = facts.response.is_truncated();
     let was_redacted = facts.redacted;
-    let (stored, mut said) = facts.response.finish();
+    let (stored, mut said) = mem::take(&mut facts.response).finish();
     if matches!(facts.answered, Answered::Openai { status, .. } if status >= 400) {
         said.error = Some(schemas::body::read_failure(&stored));
     }
@@ -38,17 +42,18 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
         (said.terminal, said.error) = (None, None);
     }
     let outcome = outcome::classify(&Seen {
-        answered: facts.answered,
+        answered: facts.answered.clone(),
         end: facts.end,
         shape: Shape::of(&stored),
         terminal: said.terminal.as_ref(),
         body_error: said.error.as_ref(),
-        owes_terminal: answers && owes_terminal(&stored, response_truncated, asked.stream),
+        owes_terminal: answers
+            && owes_terminal(&stored, response_truncated, asked.stream, said.usage.is_some()),
     });
 
-    let token = facts.presented;
-    let secrets = token.as_ref().map(|presented| presented.token.clone());
-    let mut redactor = Redactor::new(secrets.into_iter().chain(facts.openai_keys));
+    let token = facts.presented.as_ref();
+    let secrets = token.map(|presented| &presented.token).into_iter().chain(&facts.openai_keys);
+    let mut redactor = Redactor::new(secrets.cloned());
     // Lambda cannot end a streamed body in which nothing was sent.
     let padded = facts.lambda_request_id.is_some() && response_bytes == 0;
     let was_cut = response_truncated || outcome.ending != Ending::Complete;
@@ -62,25 +67,28 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
     let request_body = (keep && settings.log_request_body)
         .then(|| String::from_utf8(redactor.body(facts.upload.copy(), true)).ok())
         .flatten();
-    let path = limited(&redactor.text(path.to_owned()));
-    let received_path = limited(&redactor.text(facts.received_path));
+    let path = limited(&redactor.clean(path));
+    let received_path = limited(&redactor.clean(&facts.received_path));
     let mut record = LogRecord {
         schema_version: SCHEMA_VERSION,
         exchange_id: facts.id.to_string(),
-        lambda_request_id: facts.lambda_request_id,
+        lambda_request_id: facts.lambda_request_id.take(),
         proxy: settings.identity.clone(),
         started_at: facts.started_at,
         origin: outcome.origin,
         error: outcome.error.map(|error| redact_error(error, &mut redactor)),
         ending: outcome.ending,
         status: facts.status,
-        upstream: facts.upstream.map(|upstream| redact_upstream(upstream, &mut redactor)),
-        method: redactor.text(facts.method),
+        upstream: facts
+            .upstream
+            .take()
+            .map(|upstream| redact_upstream(Cow::Owned(upstream), &mut redactor).into_owned()),
+        method: redactor.text(mem::take(&mut facts.method)),
         path,
         received_path,
-        token_id: token.as_ref().map(|presented| presented.hash.token_id()),
-        developer: token.and_then(|presented| presented.developer),
-        client: redact_client(facts.client, &mut redactor),
+        token_id: token.map(|presented| presented.hash.token_id()),
+        developer: token.and_then(|presented| presented.developer.clone()),
+        client: redact_client(Cow::Owned(mem::take(&mut facts.client)), &mut redactor).into_owned(),
         model: redactor.option(asked.model),
         stream: asked.stream,
         duration_ms: milliseconds(facts.duration),
@@ -90,7 +98,7 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
         request_bytes,
         response_bytes,
         usage: said.usage,
-        response_content_type: redactor.option(facts.content_type),
+        response_content_type: redactor.option(facts.content_type.take()),
         response_encoding,
         redacted: false,
         response_truncated,
@@ -103,9 +111,9 @@ pub fn assemble(facts: Facts, settings: &Settings) -> LogRecord {
 }
 
 /// Tells whether a successful answer has to say itself that it is complete: what streams by a
-/// terminal event, what does not by being a whole object.
-fn owes_terminal(stored: &[u8], truncated: bool, stream: Option<bool>) -> bool {
-    let is_whole = || serde_json::from_slice::<serde::de::IgnoredAny>(stored).is_ok();
+/// terminal event, what does not by being a whole object, which one is that could be read.
+fn owes_terminal(stored: &[u8], truncated: bool, stream: Option<bool>, was_read: bool) -> bool {
+    let is_whole = || was_read || serde_json::from_slice::<serde::de::IgnoredAny>(stored).is_ok();
     match Shape::of(stored) {
         Shape::Events | Shape::Empty => true,
         Shape::Json => stream == Some(true) || (!truncated && !is_whole()),
@@ -122,25 +130,45 @@ fn redact_error(error: LoggedError, redactor: &mut Redactor) -> LoggedError {
     }
 }
 
-pub(crate) fn redact_upstream(upstream: Upstream, redactor: &mut Redactor) -> Upstream {
+/// Masks secrets in what OpenAI said; nearly always there is none, and nothing is copied.
+pub(crate) fn redact_upstream<'a>(
+    upstream: Cow<'a, Upstream>,
+    redactor: &mut Redactor,
+) -> Cow<'a, Upstream> {
+    let Upstream { request_id, cf_ray, ratelimit, .. } = &*upstream;
+    let ids = [request_id, cf_ray].into_iter().flatten();
+    if !ids.chain(ratelimit.values()).any(|text| redactor.may_be_in(text)) {
+        return upstream;
+    }
+    let upstream = upstream.into_owned();
     let ratelimit = upstream.ratelimit.into_iter();
-    Upstream {
+    Cow::Owned(Upstream {
         request_id: redactor.option(upstream.request_id),
         cf_ray: redactor.option(upstream.cf_ray),
         ratelimit: ratelimit.map(|(name, value)| (name, redactor.text(value))).collect(),
         ..upstream
-    }
+    })
 }
 
-pub(crate) fn redact_client(client: Client, redactor: &mut Redactor) -> Client {
-    Client {
+/// The same for what the client said.
+pub(crate) fn redact_client<'a>(
+    client: Cow<'a, Client>,
+    redactor: &mut Redactor,
+) -> Cow<'a, Client> {
+    let Client { ip: _, user_agent, originator, version, session_id, turn_id } = &*client;
+    let texts = [user_agent, originator, version, session_id, turn_id];
+    if !texts.into_iter().flatten().any(|text| redactor.may_be_in(text)) {
+        return client;
+    }
+    let client = client.into_owned();
+    Cow::Owned(Client {
         ip: client.ip,
         user_agent: redactor.option(client.user_agent),
         originator: redactor.option(client.originator),
         version: redactor.option(client.version),
         session_id: redactor.option(client.session_id),
         turn_id: redactor.option(client.turn_id),
-    }
+    })
 }
 
 /// Writes a body as text if it is text, else as base64. A character that the body cap cut in two

@@ -2,6 +2,11 @@
 //!
 //! The client's answer is never edited; this works on the copy for the log.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use crate::secret::Secret;
 use crate::token::{PREFIX, TOKEN_LENGTH, checksum_holds};
 
@@ -35,6 +40,9 @@ impl Redactor {
     /// client that knows no better puts its token into the query.
     #[must_use]
     pub fn text(&mut self, text: String) -> String {
+        if !self.may_be_in(&text) {
+            return text;
+        }
         let mut text = text;
         let tokens = text.match_indices(PREFIX).filter_map(|(at, _)| {
             let token = text.get(at..at + TOKEN_LENGTH)?;
@@ -46,6 +54,23 @@ impl Redactor {
         }
         let masked = String::from_utf8(self.body(text.into_bytes(), true));
         masked.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    }
+
+    /// Returns whether a text has to be looked at closely: a record has dozens, and hardly ever is one.
+    pub(crate) fn may_be_in(&self, text: &str) -> bool {
+        static OURS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(PREFIX));
+        let text = text.as_bytes();
+        if text.len() < SHORTEST {
+            return false;
+        }
+        let may_be =
+            |secret: &Secret| secret.find(text).is_some() || secret.begun_at_end(text) >= SHORTEST;
+        OURS.find(text).is_some() || self.secrets.iter().any(may_be)
+    }
+
+    /// Masks secrets in a text that is only looked at.
+    pub(crate) fn clean<'a>(&mut self, text: &'a str) -> Cow<'a, str> {
+        if self.may_be_in(text) { self.text(text.to_owned()).into() } else { text.into() }
     }
 
     /// Masks secrets in an optional text.

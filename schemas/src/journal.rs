@@ -4,6 +4,8 @@
 //! that died with its Lambda environment. It is at the same time a document of CloudWatch's embedded
 //! metric format, from which CloudWatch makes the metrics.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -112,9 +114,9 @@ pub struct MetricDirectives {
 #[serde(rename_all = "PascalCase")]
 pub struct MetricDirective {
     /// Always [`NAMESPACE`].
-    pub namespace: String,
+    pub namespace: Cow<'static, str>,
     /// Sets of members that split the metrics.
-    pub dimensions: Vec<Vec<String>>,
+    pub dimensions: Vec<Vec<Cow<'static, str>>>,
     /// The members that are metrics.
     pub metrics: Vec<MetricDefinition>,
 }
@@ -124,9 +126,9 @@ pub struct MetricDirective {
 #[serde(rename_all = "PascalCase")]
 pub struct MetricDefinition {
     /// Name of the member.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// CloudWatch's name of the unit.
-    pub unit: String,
+    pub unit: Cow<'static, str>,
 }
 
 impl Ended {
@@ -178,14 +180,18 @@ fn dimension(code: &str) -> String {
 }
 
 fn directives(failed: bool, has_first_byte: bool) -> Vec<MetricDirective> {
-    let set = |set: &&[&str]| set.iter().map(|&name| name.to_owned()).collect();
-    let directive = |dimensions: &[&[&str]], metrics: &[(&str, &str)]| MetricDirective {
-        namespace: NAMESPACE.to_owned(),
-        dimensions: dimensions.iter().map(set).collect(),
-        metrics: metrics
-            .iter()
-            .map(|&(name, unit)| MetricDefinition { name: name.to_owned(), unit: unit.to_owned() })
-            .collect(),
+    type Words = &'static [&'static str];
+    let set = |set: &Words| set.iter().map(|&name| name.into()).collect();
+    let directive = |dimensions: &[Words], metrics: &[(&'static str, &'static str)]| {
+        let definition = |&(name, unit): &_| MetricDefinition {
+            name: Cow::Borrowed(name),
+            unit: Cow::Borrowed(unit),
+        };
+        MetricDirective {
+            namespace: NAMESPACE.into(),
+            dimensions: dimensions.iter().map(set).collect(),
+            metrics: metrics.iter().map(definition).collect(),
+        }
     };
     let mut metrics = vec![
         ("Exchanges", "Count"),
@@ -203,7 +209,7 @@ fn directives(failed: bool, has_first_byte: bool) -> Vec<MetricDirective> {
         directive(&[&["function", "origin"]], &[("Exchanges", "Count")]),
     ];
     if failed {
-        let by: [&[&str]; 2] =
+        let by: [Words; 2] =
             [&["function", "error_origin"], &["function", "error_origin", "error_code"]];
         all.push(directive(&by, &[("Errors", "Count")]));
     }
@@ -232,10 +238,10 @@ mod tests {
         }
         for directive in directives {
             for metric in &directive.metrics {
-                assert!(value[&metric.name].is_number(), "{}", metric.name);
+                assert!(value[&*metric.name].is_number(), "{}", metric.name);
             }
             for dimension in directive.dimensions.iter().flatten() {
-                assert!(value[dimension].is_string(), "{dimension}");
+                assert!(value[&**dimension].is_string(), "{dimension}");
             }
         }
         assert_eq!(

@@ -186,7 +186,9 @@ impl LogRecord {
     ///
     /// Only when a number is not finite, which `serde_json` refuses.
     pub fn to_json(&self) -> Result<(Vec<u8>, usize), serde_json::Error> {
-        let json = serde_json::to_vec(self)?;
+        // What stands around the body has 1 to 2 KB; a body grows by what has to be escaped in it.
+        let mut json = Vec::with_capacity(2_048 + self.response_body.len() * 9 / 8);
+        serde_json::to_writer(&mut json, self)?;
         // Inside a value every quote is escaped, so these bytes can only be the key itself.
         let key = memmem::find(&json, b",\"response_body\":");
         let head = key.map_or(json.len(), |at| at + b",\"response_body\":".len());

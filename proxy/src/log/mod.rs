@@ -161,9 +161,9 @@ impl Log {
     }
 
     /// Takes a finished exchange, and the segment that has followed it. Returns at once.
-    pub fn submit(self: &Arc<Self>, facts: Box<Facts>, mut segment: Option<Segment>) {
+    pub fn submit(self: &Arc<Self>, mut facts: Box<Facts>, mut segment: Option<Segment>) {
         if let Some(segment) = segment.take_if(|_| self.desk.is_full()) {
-            return self.leave(*facts, segment);
+            return self.leave(&mut facts, segment);
         }
         if self.desk.add(Finished { facts, segment, token: self.tasks.token() }) {
             let log = Arc::clone(self);
@@ -193,7 +193,7 @@ impl Log {
     }
 
     /// Leaves an exchange in the spool as it is, to be brought when there is time.
-    fn leave(&self, facts: Facts, segment: Segment) {
+    fn leave(&self, facts: &mut Facts, segment: Segment) {
         self.waiting.add(segment.park());
         let assemble = || record::assemble(facts, &self.settings);
         if let Ok(record) = catch_unwind(AssertUnwindSafe(assemble)) {
@@ -310,7 +310,7 @@ impl Log {
             facts.response = spooled.response;
             facts.redacted |= spooled.redacted;
         }
-        let encoded = encode_facts(*facts, settings)?;
+        let encoded = encode_facts(&mut facts, settings)?;
         let segment = segment.and_then(|mut segment| {
             let is_kept = segment.object(&encoded.object);
             if is_kept {

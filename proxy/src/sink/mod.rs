@@ -2,6 +2,8 @@
 
 mod folder;
 mod s3;
+#[cfg(target_os = "linux")]
+mod unnamed;
 
 use futures::future::BoxFuture;
 

@@ -1,5 +1,6 @@
 //! The small frames: what was seen of an exchange besides its body, as JSON, without secrets.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,32 +22,32 @@ use crate::upload::{Asked, UploadWatch};
 
 /// The request arrived.
 #[derive(Serialize, Deserialize)]
-pub(super) struct BeginNote {
+pub(super) struct BeginNote<'a> {
     started_at: Timestamp,
-    method: String,
-    received_path: String,
-    client: Client,
-    request_encoding: Option<String>,
+    method: Cow<'a, str>,
+    received_path: Cow<'a, str>,
+    client: Cow<'a, Client>,
+    request_encoding: Option<Cow<'a, str>>,
     redacted: bool,
 }
 
 /// Its token was looked at.
 #[derive(Serialize, Deserialize)]
-pub(super) struct CheckedNote {
-    target: String,
+pub(super) struct CheckedNote<'a> {
+    target: Cow<'a, str>,
     token: Option<String>,
-    developer: Option<String>,
+    developer: Option<Cow<'a, str>>,
     auth_us: u64,
     redacted: bool,
 }
 
 /// Response headers came.
 #[derive(Serialize, Deserialize)]
-pub(super) struct AnsweredNote {
+pub(super) struct AnsweredNote<'a> {
     status: u16,
     marks: Marks,
-    upstream: Option<Upstream>,
-    content_type: Option<String>,
+    upstream: Option<Cow<'a, Upstream>>,
+    content_type: Option<Cow<'a, str>>,
     pub(super) content_length: Option<u64>,
     ttfb_us: Option<u64>,
     upstream_ttfb_us: Option<u64>,
@@ -88,15 +89,15 @@ struct RefusalNote {
     ttfb_us: u64,
 }
 
-impl BeginNote {
-    pub(super) fn of(facts: &Facts, secrets: &[Secret]) -> Self {
+impl<'a> BeginNote<'a> {
+    pub(super) fn of(facts: &'a Facts, secrets: &[Secret]) -> Self {
         let mut redactor = Redactor::new(secrets.iter().cloned());
         Self {
             started_at: facts.started_at,
-            method: redactor.text(facts.method.clone()),
-            received_path: redactor.text(facts.received_path.clone()),
-            client: record::redact_client(facts.client.clone(), &mut redactor),
-            request_encoding: redactor.option(facts.request_encoding.clone()),
+            method: redactor.clean(&facts.method),
+            received_path: redactor.clean(&facts.received_path),
+            client: record::redact_client(Cow::Borrowed(&facts.client), &mut redactor),
+            request_encoding: facts.request_encoding.as_deref().map(|text| redactor.clean(text)),
             redacted: redactor.found(),
         }
     }
@@ -108,11 +109,11 @@ impl BeginNote {
             started_at: self.started_at,
             lambda_request_id: None,
             record_deadline: None,
-            method: self.method,
-            target: self.received_path.clone(),
-            received_path: self.received_path,
-            client: self.client,
-            request_encoding: self.request_encoding,
+            method: self.method.into_owned(),
+            target: self.received_path.to_string(),
+            received_path: self.received_path.into_owned(),
+            client: self.client.into_owned(),
+            request_encoding: self.request_encoding.map(Cow::into_owned),
             presented: None,
             openai_keys: Vec::new(),
             upload: UploadWatch::default(),
@@ -131,14 +132,16 @@ impl BeginNote {
     }
 }
 
-impl CheckedNote {
-    pub(super) fn of(facts: &Facts, secrets: &[Secret]) -> Self {
+impl<'a> CheckedNote<'a> {
+    pub(super) fn of(facts: &'a Facts, secrets: &[Secret]) -> Self {
         let mut redactor = Redactor::new(secrets.iter().cloned());
         let presented = facts.presented.as_ref();
         Self {
-            target: redactor.text(facts.target.clone()),
+            target: redactor.clean(&facts.target),
             token: presented.map(|presented| presented.hash.to_string()),
-            developer: presented.and_then(|presented| presented.developer.clone()),
+            developer: presented
+                .and_then(|presented| presented.developer.as_deref())
+                .map(Cow::Borrowed),
             auth_us: microseconds(facts.auth),
             redacted: redactor.found(),
         }
@@ -147,18 +150,21 @@ impl CheckedNote {
     pub(super) fn recall(self, facts: &mut Facts) {
         let hash = self.token.as_deref().and_then(TokenHash::parse);
         // The token itself was masked before anything was written, and is not known any more.
-        facts.presented =
-            hash.map(|hash| Presented { token: Secret::new(""), hash, developer: self.developer });
-        facts.target = self.target;
+        facts.presented = hash.map(|hash| Presented {
+            token: Secret::new(""),
+            hash,
+            developer: self.developer.map(Cow::into_owned),
+        });
+        facts.target = self.target.into_owned();
         facts.auth = Duration::from_micros(self.auth_us);
         facts.redacted |= self.redacted;
     }
 }
 
-impl AnsweredNote {
+impl<'a> AnsweredNote<'a> {
     /// `None` unless OpenAI answered.
     pub(super) fn of(
-        facts: &Facts,
+        facts: &'a Facts,
         content_length: Option<u64>,
         secrets: &[Secret],
     ) -> Option<Self> {
@@ -167,9 +173,9 @@ impl AnsweredNote {
             return None;
         };
         let mut redactor = Redactor::new(secrets.iter().cloned());
-        let upstream = facts.upstream.clone();
+        let upstream = facts.upstream.as_ref().map(Cow::Borrowed);
         let upstream = upstream.map(|upstream| record::redact_upstream(upstream, &mut redactor));
-        let content_type = redactor.option(facts.content_type.clone());
+        let content_type = facts.content_type.as_deref().map(|text| redactor.clean(text));
         let request = RequestNote::of(facts, &mut redactor);
         Some(Self {
             status,
@@ -192,8 +198,8 @@ impl AnsweredNote {
             may_have_body: self.marks.may_have_body,
         };
         facts.status = self.status;
-        facts.upstream = self.upstream;
-        facts.content_type = self.content_type;
+        facts.upstream = self.upstream.map(Cow::into_owned);
+        facts.content_type = self.content_type.map(Cow::into_owned);
         facts.response.expect(facts.content_type.as_deref());
         facts.ttfb = self.ttfb_us.map(Duration::from_micros);
         facts.upstream_ttfb = self.upstream_ttfb_us.map(Duration::from_micros);

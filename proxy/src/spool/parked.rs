@@ -50,7 +50,8 @@ impl Parked {
             Replayed::Frames(recalled, whole) => (recalled, whole),
         };
         let id = recalled.id();
-        let Encoded { object, ended } = encode::encode_facts(recalled.finish(died_at), settings)?;
+        let mut facts = recalled.finish(died_at);
+        let Encoded { object, ended } = encode::encode_facts(&mut facts, settings)?;
         let written =
             file.set_len(whole).and_then(|()| write_object(&file, Seed::of(id), &object, whole));
         if written.is_err() {

@@ -67,7 +67,7 @@ impl Recalled {
         payload: &[u8],
         settings: &Settings,
     ) -> Option<Self> {
-        let note: BeginNote =
+        let note: BeginNote<'_> =
             serde_json::from_slice(payload).ok().filter(|_| kind == Kind::Begin)?;
         let facts = note.recall(id, settings.limits.response_log_bytes);
         Some(Self { facts, content_length: None, has_ended: false, tail: Vec::new() })
@@ -83,12 +83,12 @@ impl Recalled {
         match kind {
             Kind::Begin | Kind::Object => {}
             Kind::Checked => {
-                if let Ok(note) = serde_json::from_slice::<CheckedNote>(payload) {
+                if let Ok(note) = serde_json::from_slice::<CheckedNote<'_>>(payload) {
                     note.recall(facts);
                 }
             }
             Kind::Answered => {
-                if let Ok(note) = serde_json::from_slice::<AnsweredNote>(payload) {
+                if let Ok(note) = serde_json::from_slice::<AnsweredNote<'_>>(payload) {
                     self.content_length = note.content_length;
                     note.recall(facts);
                 }

@@ -51,7 +51,8 @@ impl TokenHash {
     /// Returns the first 16 hex digits: `token_id` in the log.
     #[must_use]
     pub fn token_id(&self) -> String {
-        self.to_string()[HASH_PREFIX.len()..][..16].to_owned()
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        format!("{:016x}", u64::from_be_bytes([a, b, c, d, e, f, g, h]))
     }
 
     /// Returns the first 8 hex digits as a number: `token8` in the key.
