@@ -25,6 +25,8 @@ const HASH_PREFIX: &str = "sha256:";
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 /// SHA-256 of a token: all that is stored of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash([u8; 32]);
@@ -51,8 +53,11 @@ impl TokenHash {
     /// Returns the first 16 hex digits: `token_id` in the log.
     #[must_use]
     pub fn token_id(&self) -> String {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        format!("{:016x}", u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        let (head, _) = self.0.split_at(8);
+        head.iter().fold(String::with_capacity(16), |mut digits, byte| {
+            digits.extend([byte >> 4, byte & 15].map(|digit| char::from(HEX[usize::from(digit)])));
+            digits
+        })
     }
 
     /// Returns the first 8 hex digits as a number: `token8` in the key.
