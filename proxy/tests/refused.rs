@@ -51,6 +51,7 @@ impl Refuge for MemoryRefuge {
 }
 
 const HASTY: WritePolicy = WritePolicy {
+    gather: Duration::ZERO,
     tries: 3,
     pause: Duration::from_millis(10),
     attempt_time: Duration::from_millis(100),

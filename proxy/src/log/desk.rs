@@ -1,10 +1,10 @@
 //! The desk where finished exchanges wait for a hand: a thread that makes and writes their records.
 //!
-//! A hand takes one after another until none is left. That costs one wake-up for many records, where
-//! each would cost four as a task and two blocking calls of its own; and files that are made side by
-//! side wait for their folder's lock. One hand is enough for most; more come when work piles up, as
-//! many as there are cores. Where even these fall behind the threads that serve, those do records too,
-//! between two answers: so memory does not grow with the work that is left.
+//! A hand comes a moment after the first exchange (`WritePolicy::gather`) and takes one after another
+//! until none is left. That costs one wake-up for many records, where each would cost four as a task and
+//! two blocking calls of its own. One hand is enough for most; more come when work piles up, as many as
+//! there are cores. Where even these fall behind the threads that serve, those do records too, between
+//! two answers: so memory does not grow with the work that is left.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Exchanges that may wait for each hand before another one comes.
-const PILE: usize = 32;
+const PILE: usize = 64;
 
 /// Exchanges that wait when whoever brings one more lends a hand: the CPU is short, not the disk.
 const CROWDED: usize = 128;

@@ -203,6 +203,7 @@ impl Log {
 
     /// What a hand does: it makes and stores record after record.
     fn work(self: &Arc<Self>) {
+        std::thread::sleep(self.policy.gather);
         while let Some(finished) = self.desk.next() {
             self.work_on(finished);
         }
