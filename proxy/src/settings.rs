@@ -101,6 +101,15 @@ impl UpstreamUrl {
         Self { scheme: Scheme::HTTP, authority, prefix: String::new() }
     }
 
+    /// Returns the URL of the root of the host, with its port: a tunnel has no usual one.
+    #[must_use]
+    pub fn root(&self) -> Uri {
+        let usual = if self.scheme == Scheme::HTTPS { 443 } else { 80 };
+        let (host, port) = (self.authority.host(), self.authority.port_u16().unwrap_or(usual));
+        let root = Uri::builder().scheme(self.scheme.clone()).authority(format!("{host}:{port}"));
+        root.path_and_query("/").build().unwrap_or_default()
+    }
+
     /// Parses `http(s)://HOST[:PORT][/PREFIX]`. A prefix that ends in `/v1` loses it, since every
     /// forwarded path begins with it.
     ///

@@ -11,6 +11,7 @@ mod tokens;
 mod openai_key;
 mod fidelity;
 mod pool;
+mod environment_proxy;
 mod record;
 mod sinks;
 mod refused;

@@ -27,7 +27,7 @@ use crate::sink::{FolderSink, LogSink, S3Sink};
 use crate::spool::{self, Parked, Spool};
 use crate::stdout::{GATHER, Lines};
 use crate::token::TokenStore;
-use crate::upstream::Upstream;
+use crate::upstream::{EnvironmentProxy, Upstream};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -69,6 +69,14 @@ pub(super) struct ServeArguments {
     /// Where requests go: http(s)://HOST[:PORT][/PREFIX]
     #[arg(long, default_value = "https://api.openai.com", env = "CODEX_PROXY_UPSTREAM")]
     upstream: String,
+    /// Reach OpenAI through the proxy that `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`
+    /// name
+    #[arg(
+        long,
+        env = "CODEX_PROXY_ENVIRONMENT_PROXY",
+        value_parser = clap::builder::FalseyValueParser::new()
+    )]
+    environment_proxy: bool,
     /// KMS key that S3 encrypts the logs with, in place of the bucket's own
     #[arg(long, value_name = "ARN", env = "LOG_KMS_KEY_ARN")]
     log_kms_key_arn: Option<String>,
@@ -139,6 +147,23 @@ fn settings(arguments: &ServeArguments) -> Result<Settings, Failure> {
     Ok(Settings { upstream, timeouts, limits, log_body, log_request_body, identity })
 }
 
+/// Finds the environment's proxy, if it was asked for.
+fn environment_proxy(
+    is_asked_for: bool,
+    url: &UpstreamUrl,
+) -> Result<Option<EnvironmentProxy>, Failure> {
+    if !is_asked_for {
+        return Ok(None);
+    }
+    // What is no text is no proxy, and is said so.
+    let read = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
+    EnvironmentProxy::find(url, read).map_err(|error| {
+        let hint =
+            "mend the variable, or leave out --environment-proxy (CODEX_PROXY_ENVIRONMENT_PROXY)";
+        Failure::usage(anyhow!(error), hint)
+    })
+}
+
 /// Finds the real key. Gets one from Secrets Manager now, because without it nobody is served.
 async fn openai_key(secret: &str) -> Result<Arc<dyn KeySource>, Failure> {
     if secret.is_empty() {
@@ -181,11 +206,13 @@ async fn tokens(told: Option<OsString>) -> Result<(Arc<dyn TokenStore>, String),
 }
 
 async fn serve(arguments: ServeArguments, settings: Settings) -> Result<ExitCode, Failure> {
+    let environment_proxy = environment_proxy(arguments.environment_proxy, &settings.upstream)?;
     let openai_key = openai_key(&arguments.openai_key_secret).await?;
     let sink = sink(&arguments.logs, arguments.log_kms_key_arn.as_deref()).await?;
     let place = sink.place();
     let (tokens, about_tokens) = tokens(arguments.tokens).await?;
-    let upstream = Upstream::new(&settings.upstream, settings.timeouts)
+    let (url, timeouts) = (&settings.upstream, settings.timeouts);
+    let upstream = Upstream::through(environment_proxy.as_ref(), url, timeouts)
         .context("cannot prepare TLS")
         .map_err(Failure::outside)?;
     let listener = TcpListener::bind(arguments.listen)
@@ -221,6 +248,13 @@ async fn serve(arguments: ServeArguments, settings: Settings) -> Result<ExitCode
     };
     say(&format!("codex-proxy {} listening on http://{address}", env!("CARGO_PKG_VERSION")));
     say(&format!("  forwards to {}, logs to {place}", arguments.upstream));
+    match environment_proxy {
+        Some(proxy) => say(&format!("  reaches it through {proxy}")),
+        None if arguments.environment_proxy => {
+            say("  reaches it directly: the environment names no proxy for it");
+        }
+        None => {}
+    }
     say(&format!("  {about_tokens}"));
     if replayed > 0 {
         say(&format!("  replayed {replayed} exchanges of a proxy that died"));

@@ -26,7 +26,7 @@ use crate::sink::{LogSink, S3Sink, SinkError};
 use crate::spill::Spill;
 use crate::stdout::Lines;
 use crate::token::{LookUpFailed, Owner, TokenHash, TokenPlace, TokenStore};
-use crate::upstream::Upstream;
+use crate::upstream::{EnvironmentProxy, Upstream};
 
 const LOGS: &str = "CODEX_PROXY_LOGS";
 const TOKENS: &str = "CODEX_PROXY_TOKENS";
@@ -36,6 +36,7 @@ const KEY_SECRET: &str = "OPENAI_API_KEY_SECRET";
 const LOG_BODY: &str = "LOG_BODY";
 const LOG_REQUEST_BODY: &str = "LOG_REQUEST_BODY";
 const LOG_KMS_KEY_ARN: &str = "LOG_KMS_KEY_ARN";
+const ENVIRONMENT_PROXY: &str = "CODEX_PROXY_ENVIRONMENT_PROXY";
 
 const DEFAULT_TOKENS: &str = "dynamodb://codex-proxy-tokens";
 const DEFAULT_UPSTREAM: &str = "https://api.openai.com";
@@ -57,6 +58,14 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         (!value.is_empty()).then_some(value)
     }
 
+    /// Returns whether a variable is set, and to no kind of no.
+    fn says_yes(&self, name: &str) -> bool {
+        let falsey = clap::builder::FalseyValueParser::new();
+        self.get(name).is_some_and(|value| {
+            falsey.parse_ref(&clap::Command::new(""), None, value.as_ref()).unwrap_or(false)
+        })
+    }
+
     /// Notes that a setting is missing or wrong. `why` does not repeat secrets.
     fn is_wrong(&mut self, name: &'static str, why: &str) {
         say("wrong_setting", &format!("{name}: {why}"));
@@ -76,7 +85,13 @@ pub(super) async fn proxy(read: impl Fn(&str) -> Option<String>, lines: &Lines) 
     let url = UpstreamUrl::parse(&url);
     let url = reader.checked(UPSTREAM, url).unwrap_or_else(UpstreamUrl::nowhere);
     let timeouts = Timeouts { pool_idle: POOL_IDLE, ..Timeouts::default() };
-    let upstream = Upstream::new(&url, timeouts).or_else(|error| {
+    let proxy = if reader.says_yes(ENVIRONMENT_PROXY) {
+        let found = EnvironmentProxy::find(&url, &reader.read);
+        reader.checked(ENVIRONMENT_PROXY, found).flatten()
+    } else {
+        None
+    };
+    let upstream = Upstream::through(proxy.as_ref(), &url, timeouts).or_else(|error| {
         reader.is_wrong("SSL_CERT_FILE", &format!("no root certificates: {error}"));
         Upstream::new(&UpstreamUrl::nowhere(), timeouts)
     });
@@ -108,10 +123,7 @@ fn settings(
             reader.checked(LOG_BODY, parsed).unwrap_or(LogBody::None)
         }
     };
-    let falsey = clap::builder::FalseyValueParser::new();
-    let log_request_body = reader.get(LOG_REQUEST_BODY).is_some_and(|value| {
-        falsey.parse_ref(&clap::Command::new(""), None, value.as_ref()).unwrap_or(false)
-    });
+    let log_request_body = reader.says_yes(LOG_REQUEST_BODY);
     let identity = ProxyIdentity {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         region: reader.get("AWS_REGION"),

@@ -18,17 +18,17 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::runtime::{Handle, Id};
 use tower_service::Service;
 
 use super::pool::Pool;
+use super::way::Way;
 use crate::upload::Upload;
 
 /// Most of an answer that takes the detour: its head, mostly.
 const FIRST_PIECE: usize = 8_192;
 
-type Io = Watched<<HttpsConnector<HttpConnector> as Service<Uri>>::Response>;
+type Io = Watched<<HttpsConnector<Way> as Service<Uri>>::Response>;
 
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +67,7 @@ pub(super) struct Link {
 impl Link {
     /// Connects, and prepares for HTTP/1.1.
     pub(super) async fn open(
-        mut connector: HttpsConnector<HttpConnector>,
+        mut connector: HttpsConnector<Way>,
         to: Uri,
     ) -> Result<Box<Self>, SendError> {
         let io = connector.call(to).await.map_err(SendError::Connect)?;

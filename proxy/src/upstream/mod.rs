@@ -2,8 +2,9 @@
 //!
 //! HTTP/1.1 over pooled connections. Exactly these headers change: authorization, host,
 //! accept-encoding (identity: Codex cannot read a compressed stream), hop-by-hop headers,
-//! `x-forwarded-*`, `x-amzn-*` and our own marks. No redirect is followed, and no proxy is taken
-//! from the environment, so the key goes to the configured host only.
+//! `x-forwarded-*`, `x-amzn-*` and our own marks. No redirect is followed, and a proxy is taken from
+//! the environment only where that is asked for, and gets a tunnel through it (see `way`): so the key
+//! goes to the configured host only.
 //!
 //! A pooled connection may be dead without anybody knowing: OpenAI's edge closed it, or Lambda froze
 //! this process for an hour. A request that fails on a connection that had served before, and of
@@ -12,6 +13,7 @@
 mod answer;
 mod connection;
 mod pool;
+mod way;
 
 use std::error::Error as StdError;
 use std::io;
@@ -21,16 +23,18 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
 use hyper::body::Incoming;
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector};
 use hyper_util::client::legacy::connect::HttpConnector;
 
 use self::connection::{Link, SendError, Traffic};
 use self::pool::Pool;
+use self::way::Way;
 use crate::openai_key::OpenAiKey;
 use crate::settings::{Timeouts, UpstreamUrl};
 use crate::upload::{Upload, UploadError, UploadWatch};
 
 pub use self::answer::Answer;
+pub use self::way::EnvironmentProxy;
 
 /// Headers that speak about one connection only (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -62,7 +66,7 @@ pub enum Failure {
 
 /// A pool of connections to OpenAI.
 pub struct Upstream {
-    connector: HttpsConnector<HttpConnector>,
+    connector: HttpsConnector<Way>,
     pool: Arc<Pool>,
     url: UpstreamUrl,
     host: HeaderValue,
@@ -76,6 +80,19 @@ impl Upstream {
     ///
     /// When the machine has no usable root certificates and the upstream is `https`.
     pub fn new(url: &UpstreamUrl, timeouts: Timeouts) -> io::Result<Self> {
+        Self::through(None, url, timeouts)
+    }
+
+    /// The same, through a proxy if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When the machine has no usable root certificates and the upstream or the proxy is `https`.
+    pub fn through(
+        proxy: Option<&EnvironmentProxy>,
+        url: &UpstreamUrl,
+        timeouts: Timeouts,
+    ) -> io::Result<Self> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -84,16 +101,21 @@ impl Upstream {
         let tls = rustls::ClientConfig::builder_with_provider(provider.into())
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?;
-        let tls = if url.scheme == http::uri::Scheme::HTTPS {
+        let is_https = url.scheme == http::uri::Scheme::HTTPS;
+        let tls = if is_https || proxy.is_some_and(EnvironmentProxy::is_https) {
             tls.with_native_roots()?
         } else {
             tls.with_root_certificates(rustls::RootCertStore::empty())
         };
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls.with_no_client_auth())
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
+        let tls = Arc::new(tls.with_no_client_auth());
+        let way = match proxy {
+            None => Way::Straight(tcp),
+            Some(proxy) => {
+                let to_proxy = HttpsConnector::from((tcp, Arc::clone(&tls)));
+                Way::through(proxy, to_proxy, timeouts.connect)
+            }
+        };
+        let connector = HttpsConnector::from((way, tls));
         let host = HeaderValue::from_str(&host(url)).map_err(io::Error::other)?;
         let pool = Pool::new(timeouts.pool_idle);
         Ok(Self { connector, pool, url: url.clone(), host, first_byte: timeouts.first_byte })
@@ -157,12 +179,7 @@ impl Upstream {
         &self,
         request: Request<Upload>,
     ) -> Result<Response<Answer>, (SendError, Traffic)> {
-        let mut to = http::uri::Parts::default();
-        to.scheme = Some(self.url.scheme.clone());
-        to.authority = Some(self.url.authority.clone());
-        to.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
-        let to = Uri::from_parts(to).unwrap_or_default();
-        let link = Link::open(self.connector.clone(), to).await;
+        let link = Link::open(self.connector.clone(), self.url.root()).await;
         let mut link = link.map_err(|error| (error, Traffic::Fresh))?;
         match link.send(request).await {
             Ok(response) => Ok(self.answer(response, link)),
@@ -244,6 +261,9 @@ fn explain(error: &SendError) -> Failure {
     while let Some(cause) = source {
         if let Some(upload) = cause.downcast_ref::<UploadError>() {
             return Failure::Upload(*upload);
+        }
+        if let Some(detail) = way::explain(cause) {
+            return network(detail);
         }
         // hyper-util has no type for it, only this word.
         if cause.to_string() == "dns error" {

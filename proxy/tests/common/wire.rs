@@ -24,6 +24,14 @@ impl Wire {
         self.0.write_all(bytes).await.is_ok()
     }
 
+    /// Reads what comes first, at most 16 KiB.
+    pub(crate) async fn read_some(&mut self) -> Vec<u8> {
+        let mut piece = vec![0; 16 << 10];
+        let length = within(self.0.read(&mut piece)).await.expect("the connection holds");
+        piece.truncate(length);
+        piece
+    }
+
     /// Reads until `end` has come; returns all that came, or what came before the connection ended.
     pub(crate) async fn read_until(&mut self, end: &str) -> String {
         let mut bytes = Vec::new();
