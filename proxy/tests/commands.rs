@@ -179,6 +179,40 @@ fn a_server_without_a_usable_key_or_upstream_says_what_to_set() {
     assert_eq!(serve(&["--no-such-flag"], Some(KEY)).0, Some(2));
 }
 
+const KMS_KEY: &str =
+    "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+#[test]
+fn a_setting_that_makes_no_sense_is_refused_with_its_value_its_limit_and_the_next_step() {
+    let buckets = "3 to 63 lowercase letters, digits, `.` and `-`";
+    let arn = "arn:aws:kms:REGION:ACCOUNT:key/ID";
+    for (arguments, value, limit, next) in [
+        (&["--idle-timeout", "0"][..], "'0' for '--idle-timeout", "1..=86400", "--help"),
+        (&["--connect-timeout", "0"], "'0' for '--connect-timeout", "1..=86400", "--help"),
+        (&["--first-byte-timeout", "0"], "'0' for '--first-byte-timeout", "1..=86400", "--help"),
+        (&["--idle-timeout", "99999999999"], "'99999999999'", "1..=86400", "--help"),
+        (&["--logs", ""], "`` is empty", "expected DIR or s3://BUCKET[/PREFIX]", "--logs"),
+        (&["--logs", " "], "` ` is empty", "expected DIR or s3://BUCKET[/PREFIX]", "--logs"),
+        (&["--logs", "gs://bucket"], "`gs://bucket`", "expected DIR or s3://", "--logs"),
+        (&["--logs", "s3://"], "`s3://` names no bucket", "expected DIR or s3://", "--logs"),
+        (&["--logs", "s3:///prefix"], "`s3:///prefix` names no bucket", "s3://", "--logs"),
+        (&["--logs", "s3://ab"], "`s3://ab`", buckets, "--logs"),
+        (&["--logs", "s3://My-Bucket/x"], "`s3://My-Bucket/x`", buckets, "--logs"),
+        (&["--logs", "s3://my_bucket"], "`s3://my_bucket`", buckets, "--logs"),
+        (&["--logs", "s3://-bucket"], "`s3://-bucket`", buckets, "--logs"),
+        (&["--spool", ""], "'--spool <DIR>'", "a value is required", "--help"),
+        (&["--tokens", ""], "token store `` is empty", "FILE or dynamodb://TABLE", "--tokens"),
+        (&["--log-kms-key-arn", "my-key", "--logs", "s3://bucket"], "`my-key`", arn, "LOG_KMS"),
+        (&["--log-kms-key-arn", KMS_KEY, "--logs", "logs"], "`logs`", "bucket", "LOG_KMS"),
+    ] {
+        let (code, stderr) = serve(arguments, Some(KEY));
+        assert_eq!(code, Some(2), "{arguments:?}: {stderr}");
+        for part in [value, limit, next] {
+            assert!(stderr.contains(part), "{arguments:?}: `{part}` is not in: {stderr}");
+        }
+    }
+}
+
 #[test]
 fn a_server_that_cannot_use_its_place_says_which() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free loopback port");

@@ -302,6 +302,7 @@ async fn a_wrong_setting_is_answered_logged_and_named_and_the_environment_lives(
     for (name, value) in [
         ("CODEX_PROXY_LOGS", ""),
         ("CODEX_PROXY_LOGS", "my-bucket"),
+        ("CODEX_PROXY_LOGS", "s3://My_Bucket"),
         ("CODEX_PROXY_TOKENS", "redis://tokens"),
         ("CODEX_PROXY_UPSTREAM", "api.openai.com"),
         ("OPENAI_API_KEY", "sk canary"),
@@ -309,6 +310,7 @@ async fn a_wrong_setting_is_answered_logged_and_named_and_the_environment_lives(
         ("OPENAI_API_KEY_SECRET", "sk-canary-in-the-wrong-place"),
         ("LOG_BODY", "some"),
         ("LOG_KMS_KEY_ARN", "my-key"),
+        ("LOG_KMS_KEY_ARN", "arn:aws:s3:::my-bucket"),
     ] {
         let function = Deployed::start(|function| function.env(name, value)).await;
         for _ in 0..2 {

@@ -115,19 +115,22 @@ async fn a_record_that_cannot_be_written_is_counted_and_the_answer_stands() {
 #[tokio::test]
 async fn the_server_writes_to_the_bucket_that_its_environment_leads_to() {
     let bucket = MemoryS3::start(BUCKET).await.expect("a free loopback port");
-    let (code, said) = exchange_to(&bucket, |_| ()).await;
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains(&format!("logs to s3://{BUCKET}/codex/")), "{said}");
-    let objects = bucket.objects();
-    assert_eq!(objects.len(), 1);
-    Logged::parse(objects[0].0.strip_prefix("codex/").expect("a prefix"), objects[0].1.to_vec());
+    for (scheme, count) in [("s3", 1), ("S3", 2)] {
+        let (code, said) = exchange_to(&bucket, scheme, |_| ()).await;
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains(&format!("logs to s3://{BUCKET}/codex/")), "{said}");
+        assert_eq!(bucket.objects().len(), count);
+    }
+    for (key, bytes) in bucket.objects() {
+        Logged::parse(key.strip_prefix("codex/").expect("a prefix"), bytes.to_vec());
+    }
 }
 
 #[tokio::test]
 async fn a_server_whose_record_has_to_wait_says_where_and_exits_with_3() {
     let bucket = MemoryS3::start(BUCKET).await.expect("a free loopback port");
     let refuse = |bucket: &MemoryS3| bucket.fail_next(Operation::Put, Failure::AccessDenied, 9);
-    let (code, said) = exchange_to(&bucket, refuse).await;
+    let (code, said) = exchange_to(&bucket, "s3", refuse).await;
     assert_eq!(code, Some(3), "{said}");
     let line = said.lines().find(|line| line.starts_with('{')).expect("one structured line");
     let line: serde_json::Value = serde_json::from_str(line).expect("the line is JSON");
@@ -150,11 +153,15 @@ pub(crate) fn environment(command: &mut Command, bucket: &MemoryS3) {
 }
 
 /// One exchange through a child process that logs to `bucket`.
-async fn exchange_to(bucket: &MemoryS3, spoil: impl Fn(&MemoryS3)) -> (Option<i32>, String) {
+async fn exchange_to(
+    bucket: &MemoryS3,
+    scheme: &str,
+    spoil: impl Fn(&MemoryS3),
+) -> (Option<i32>, String) {
     let fake = FakeOpenAi::start().await.expect("a free loopback port");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (tokens, token) = one_token(folder.path());
-    let logs = format!("s3://{BUCKET}/codex");
+    let logs = format!("{scheme}://{BUCKET}/codex");
     let server = Server::start(&fake.url(), &tokens, &logs, |c| environment(c, bucket)).await;
     spoil(bucket);
     let answer = server.ask("POST", RESPONSES, &token).json(&turn(true)).send().await;

@@ -1,6 +1,7 @@
 //! The command line: `codex-proxy serve` and `codex-proxy token`.
 
 mod serve;
+mod logs;
 mod token;
 
 use std::ffi::OsString;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,21 +13,25 @@ use clap::Args;
 use schemas::record::ProxyIdentity;
 use tokio::net::TcpListener;
 
-use super::{Failure, say, state_folder, token_place};
+use super::logs::Logs;
+use super::{Failure, say, token_place};
 use crate::clock::SystemClock;
 use crate::handle::Proxy;
 use crate::journal::Journal;
-use crate::log::{Keep, Log, Unwritten, WritePolicy};
+use crate::log::{Log, Unwritten, WritePolicy};
 use crate::openai_key::{
     FixedKey, KeySource, OpenAiKey, RotatingKey, SecretsManager, looks_like_a_key,
 };
 use crate::serve;
 use crate::settings::{Limits, LogBody, Settings, Timeouts, UpstreamUrl};
-use crate::sink::{FolderSink, LogSink, S3Sink};
-use crate::spool::{self, Parked, Spool};
 use crate::stdout::{GATHER, Lines};
 use crate::token::TokenStore;
 use crate::upstream::{EnvironmentProxy, Upstream};
+
+/// What a time-out may be: nothing takes no time, and nobody waits for longer than a day.
+fn seconds() -> impl clap::builder::TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(1..=86_400)
+}
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -91,13 +95,13 @@ pub(super) struct ServeArguments {
     #[arg(long, value_enum, default_value_t, value_name = "WHEN", env = "CODEX_PROXY_JOURNAL")]
     journal: JournalWhen,
     /// Seconds to wait for a connection to OpenAI
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = seconds())]
     connect_timeout: u64,
     /// Seconds to wait for OpenAI's response headers
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = seconds())]
     first_byte_timeout: u64,
     /// Seconds that a stream may be silent
-    #[arg(long, value_name = "SECONDS", default_value_t = 330)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 330, value_parser = seconds())]
     idle_timeout: u64,
 }
 
@@ -206,9 +210,10 @@ async fn tokens(told: Option<OsString>) -> Result<(Arc<dyn TokenStore>, String),
 }
 
 async fn serve(arguments: ServeArguments, settings: Settings) -> Result<ExitCode, Failure> {
+    let logs = Logs::parse(&arguments.logs, arguments.log_kms_key_arn)?;
     let environment_proxy = environment_proxy(arguments.environment_proxy, &settings.upstream)?;
     let openai_key = openai_key(&arguments.openai_key_secret).await?;
-    let sink = sink(&arguments.logs, arguments.log_kms_key_arn.as_deref()).await?;
+    let sink = logs.sink().await?;
     let place = sink.place();
     let (tokens, about_tokens) = tokens(arguments.tokens).await?;
     let (url, timeouts) = (&settings.upstream, settings.timeouts);
@@ -223,7 +228,7 @@ async fn serve(arguments: ServeArguments, settings: Settings) -> Result<ExitCode
 
     let settings = Arc::new(settings);
     let lines = journal(arguments.journal)?;
-    let (keep, orphans) = spool(&arguments.logs, arguments.spool, &settings);
+    let (keep, orphans) = logs.spool(arguments.spool, &settings);
     let log = Log::open(
         sink,
         Arc::clone(&settings),
@@ -292,43 +297,4 @@ async fn asked_to_stop() {
     if serve::asked_to_stop().await.is_err() {
         std::future::pending::<()>().await;
     }
-}
-
-/// Opens the spool. One that cannot be used is said, and exchanges go on without: a full disk on
-/// this machine must not stop a team.
-fn spool(logs: &str, folder: Option<PathBuf>, settings: &Settings) -> (Keep, Vec<Parked>) {
-    let folder = folder.unwrap_or_else(|| default_spool(logs));
-    match Spool::open(&folder, settings.log_body) {
-        Ok((spool, orphans)) => (Keep::Spool(spool), orphans),
-        Err(error) => {
-            spool::complain(&folder, &error);
-            (Keep::Nowhere, Vec::new())
-        }
-    }
-}
-
-/// Beside the logs of a folder; for a bucket, a folder of its own below the user's state.
-fn default_spool(logs: &str) -> PathBuf {
-    match logs.strip_prefix("s3://") {
-        Some(place) => {
-            let name = place.trim_matches('/').replace('/', "+");
-            state_folder().join("codex-proxy").join("spool").join(name)
-        }
-        None => Path::new(logs).join("spool"),
-    }
-}
-
-async fn sink(place: &str, kms_key: Option<&str>) -> Result<Arc<dyn LogSink>, Failure> {
-    if let Some(bucket) = place.strip_prefix("s3://") {
-        let (bucket, prefix) = bucket.split_once('/').unwrap_or((bucket, ""));
-        if bucket.is_empty() {
-            let error = anyhow!("`{place}` names no bucket");
-            return Err(Failure::usage(error, "--logs s3://BUCKET[/PREFIX]"));
-        }
-        return Ok(Arc::new(S3Sink::open(bucket, prefix, kms_key).await));
-    }
-    let folder = FolderSink::open(Path::new(place))
-        .with_context(|| format!("cannot write logs to folder `{place}`"))
-        .map_err(Failure::outside)?;
-    Ok(Arc::new(folder))
 }

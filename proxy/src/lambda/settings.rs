@@ -22,7 +22,7 @@ use crate::openai_key::{
     FixedKey, KeySource, OpenAiKey, RotatingKey, SecretsManager, looks_like_a_key,
 };
 use crate::settings::{Limits, LogBody, Settings, Timeouts, UpstreamUrl};
-use crate::sink::{LogSink, S3Sink, SinkError};
+use crate::sink::{LogPlace, LogSink, S3Sink, SinkError, check_kms_key};
 use crate::spill::Spill;
 use crate::stdout::Lines;
 use crate::token::{LookUpFailed, Owner, TokenHash, TokenPlace, TokenStore};
@@ -166,18 +166,23 @@ async fn tokens(reader: &mut Reader<impl Fn(&str) -> Option<String>>) -> Arc<dyn
 
 async fn sink(reader: &mut Reader<impl Fn(&str) -> Option<String>>) -> Arc<dyn LogSink> {
     let kms_key = reader.get(LOG_KMS_KEY_ARN);
-    if kms_key.as_ref().is_some_and(|arn| !arn.starts_with("arn:")) {
-        reader.is_wrong(LOG_KMS_KEY_ARN, "is not an ARN");
+    if let Some(arn) = &kms_key {
+        reader.checked(LOG_KMS_KEY_ARN, check_kms_key(arn));
     }
-    let place = reader.get(LOGS).unwrap_or_default();
-    let bucket = place.strip_prefix("s3://").unwrap_or_default();
-    let (bucket, prefix) = bucket.split_once('/').unwrap_or((bucket, ""));
-    if bucket.is_empty() {
-        let why = if place.is_empty() { "is not set" } else { "names no bucket" };
-        reader.is_wrong(LOGS, &format!("{why}: s3://BUCKET[/PREFIX]"));
+    let Some(place) = reader.get(LOGS) else {
+        reader.is_wrong(LOGS, "is not set: s3://BUCKET[/PREFIX]");
         return Arc::new(Unset);
+    };
+    match reader.checked(LOGS, LogPlace::parse(&place)) {
+        Some(LogPlace::Bucket { bucket, prefix }) => {
+            Arc::new(S3Sink::open(&bucket, &prefix, kms_key.as_deref()).await)
+        }
+        Some(LogPlace::Folder(_)) => {
+            reader.is_wrong(LOGS, &format!("`{place}` names no bucket: s3://BUCKET[/PREFIX]"));
+            Arc::new(Unset)
+        }
+        None => Arc::new(Unset),
     }
-    Arc::new(S3Sink::open(bucket, prefix, kms_key.as_deref()).await)
 }
 
 /// Stands where a setting is missing.

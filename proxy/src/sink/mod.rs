@@ -1,5 +1,6 @@
 //! Where records go: a folder or an S3 bucket, behind one method.
 
+mod place;
 mod folder;
 mod s3;
 #[cfg(target_os = "linux")]
@@ -10,6 +11,7 @@ use futures::future::BoxFuture;
 use crate::encode::LogObject;
 
 pub use folder::FolderSink;
+pub use place::{LogPlace, check_kms_key};
 pub use s3::S3Sink;
 
 /// A record could not be stored.

@@ -25,8 +25,11 @@ impl TokenPlace {
     ///
     /// # Errors
     ///
-    /// A sentence about a table name that DynamoDB does not know, or another scheme.
+    /// A sentence about a table name that DynamoDB does not know, another scheme, or nothing at all.
     pub fn parse(text: OsString) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("token store `` is empty; expected FILE or dynamodb://TABLE".to_owned());
+        }
         let Some((scheme, table)) = text.to_str().and_then(|text| text.split_once("://")) else {
             return Ok(Self::File(text.into()));
         };
@@ -74,7 +77,7 @@ mod tests {
         assert_eq!(parse("C:\\tokens.json"), Ok(TokenPlace::File("C:\\tokens.json".into())));
         let table = "codex-proxy-tokens";
         assert_eq!(parse(&format!("dynamodb://{table}")), Ok(TokenPlace::Table(table.to_owned())));
-        for text in ["dynamodb://", "dynamodb://a b c", "dynamodb://ab", "s3://bucket", "://"] {
+        for text in ["", "dynamodb://", "dynamodb://a b c", "dynamodb://ab", "s3://bucket", "://"] {
             let error = parse(text).expect_err(text);
             assert!(error.contains(text), "{error}");
         }
