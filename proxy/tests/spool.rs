@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use benches::s3::{Failure, MemoryS3, Operation};
 use benches::upstream::FakeOpenAi;
+use schemas::journal::Fate;
 use tempfile::TempDir;
 
 use crate::common::child::Server;
@@ -306,6 +307,44 @@ async fn a_bucket_that_is_down_until_the_server_was_killed_gets_everything_from_
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("replayed 20 exchanges of a proxy that died"), "{said}");
     assert_eq!(logged_in(&bucket).len(), 20);
+}
+
+#[tokio::test]
+async fn the_end_of_every_exchange_is_told_at_the_latest_when_a_later_server_stores_its_record() {
+    let site = Site::new().await;
+    let bucket = MemoryS3::start(BUCKET).await.expect("a free loopback port");
+    let server = site.start_on(&bucket).await;
+    let ask = |name: &str| {
+        server.ask("POST", RESPONSES, &site.token).json(&turn(true)).named(name).send()
+    };
+    // One dies with its record made and nothing said, two after it was said that they wait.
+    bucket.fail_next(Operation::Put, Failure::StoredUnanswered, 1);
+    ask("silent").await;
+    until(|| bucket.counts().put == 1).await;
+    bucket.fail_next(Operation::Put, Failure::AccessDenied, usize::MAX);
+    ask("first").await;
+    ask("second").await;
+    let told = server.ends();
+    until(|| told().len() == 2).await;
+    assert!(told().iter().all(|ended| ended.record == Fate::Waiting));
+    server.kill();
+
+    let second = site.start_on(&bucket).await;
+    let told = second.ends();
+    assert_eq!(second.stop().await.0, Some(3));
+    assert_eq!(told(), [], "nothing new: they still wait");
+    bucket.recover();
+    let third = site.start_on(&bucket).await;
+    let told = third.ends();
+    let (code, said) = third.stop().await;
+    assert_eq!(code, Some(0), "{said}");
+    let mut stored: Vec<_> = told().into_iter().map(|e| (e.exchange_id, e.record)).collect();
+    let logged = logged_in(&bucket).into_iter();
+    let mut expected: Vec<_> = logged.map(|it| (it.record.exchange_id, Fate::Stored)).collect();
+    stored.sort_by(|one, other| one.0.cmp(&other.0));
+    expected.sort_by(|one, other| one.0.cmp(&other.0));
+    assert_eq!(stored, expected);
+    assert_eq!(stored.len(), 3);
 }
 
 #[tokio::test]

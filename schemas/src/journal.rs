@@ -3,6 +3,11 @@
 //! The line at the end is written when the record is safe, so a start without an end is an exchange
 //! that died with its Lambda environment. It is at the same time a document of CloudWatch's embedded
 //! metric format, from which CloudWatch makes the metrics.
+//!
+//! A server that dies may leave records to the next one, which tells their ends when it stores them.
+//! Whether the dead one had told them nobody knows, so an end may be told twice, mostly first as
+//! `waiting` and then as `stored`, and counts twice in the metrics: `exchange_id` tells which belong
+//! together, and the later line holds.
 
 use std::borrow::Cow;
 

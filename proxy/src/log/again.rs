@@ -54,7 +54,7 @@ impl Log {
     async fn bring_again(&self, parked: Parked, count: &AtomicU64) -> bool {
         let settings = Arc::clone(&self.settings);
         let read = self.runtime.spawn_blocking(move || parked.object(&settings)).await;
-        let Brought { object, ended } =
+        let Brought { object, ended, is_new } =
             match read.unwrap_or_else(|error| Err(io::Error::other(error))) {
                 Ok(Some(brought)) => brought,
                 Ok(None) => return true,
@@ -69,8 +69,12 @@ impl Log {
         let deadline = Instant::now() + self.policy.attempt_time;
         let put = self.attempt(&object, deadline).await;
         if let Some(ended) = ended {
-            let fate = if put.is_ok() { Fate::Stored } else { Fate::Waiting };
-            self.journal.ended(ended.with(fate));
+            match put {
+                Ok(()) => self.journal.ended(ended.with(Fate::Stored)),
+                // Once: with the next try it is not new, unless the disk is full.
+                Err(_) if is_new => self.journal.ended(ended.with(Fate::Waiting)),
+                Err(_) => {}
+            }
         }
         match put {
             Ok(()) => {

@@ -62,7 +62,7 @@ impl Folder {
             let is_ours = path.extension().is_some_and(|extension| extension == EXTENSION);
             let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
             if let Some(number) = number.filter(|_| is_ours) {
-                found.push(Parked { folder: Arc::clone(self), number });
+                found.push(Parked { folder: Arc::clone(self), number, is_left: true });
             }
         }
         found.sort_by_key(|parked| parked.number);

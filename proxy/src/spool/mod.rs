@@ -126,7 +126,7 @@ impl Spool {
     }
 
     fn parked(&self, number: u64) -> Parked {
-        Parked { folder: Arc::clone(&self.folder), number }
+        Parked { folder: Arc::clone(&self.folder), number, is_left: false }
     }
 
     /// Counts a failed write, and says the first one on stderr as one line of JSON.

@@ -5,7 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use schemas::journal::Ended;
+use schemas::journal::{Ended, Fate};
+use schemas::record::LogRecord;
 
 use super::folder::Folder;
 use super::frame::Seed;
@@ -19,14 +20,19 @@ use crate::settings::Settings;
 pub struct Parked {
     pub(super) folder: Arc<Folder>,
     pub(crate) number: u64,
+    /// A process that is dead left it; else it is this one's own.
+    pub(super) is_left: bool,
 }
 
 /// A record that was brought back.
 pub struct Brought {
     /// What is stored.
     pub object: LogObject,
-    /// How the exchange ended, if nobody has said so yet: its process died before.
+    /// How the exchange ended; `None` where this process has said so before. One that died may have
+    /// said so too, and nobody knows.
     pub ended: Option<Ended>,
+    /// The record was made just now, out of frames: before, nobody could say how the exchange ended.
+    pub is_new: bool,
 }
 
 impl Parked {
@@ -46,7 +52,10 @@ impl Parked {
         let died_at = file.metadata()?.modified().ok();
         let (recalled, whole) = match replay(&file, settings)? {
             Replayed::Nothing => return Ok(None),
-            Replayed::Object(object) => return Ok(Some(Brought { object, ended: None })),
+            Replayed::Object(object) => {
+                let ended = self.is_left.then(|| ended(&object)).flatten();
+                return Ok(Some(Brought { object, ended, is_new: false }));
+            }
             Replayed::Frames(recalled, whole) => (recalled, whole),
         };
         let id = recalled.id();
@@ -60,11 +69,18 @@ impl Parked {
             let _ = file.set_len(whole);
             let _ = died_at.map(|time| file.set_modified(time));
         }
-        Ok(Some(Brought { object, ended: Some(ended) }))
+        Ok(Some(Brought { object, ended: Some(ended), is_new: true }))
     }
 
     /// Removes the file: its record is where it belongs, or there never was one.
     pub fn remove(&self) {
         let _ = fs::remove_file(self.path());
     }
+}
+
+/// Reads in an object how the exchange ended. One that this version cannot read is stored all the same.
+fn ended(object: &LogObject) -> Option<Ended> {
+    let json = zstd::decode_all(&object.bytes[..]).ok()?;
+    let record: LogRecord = serde_json::from_slice(&json).ok()?;
+    Some(Ended::of(&record, Fate::Stored))
 }

@@ -1,11 +1,13 @@
 //! The built binary as a child process: its arguments, its environment, its last words.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+
+use schemas::journal::{Ended, Line};
 
 use super::client::Ask;
 use super::{KEY, until, within};
@@ -34,8 +36,20 @@ pub(crate) fn run(mut command: Command, input: &str) -> Output {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     child: Option<Child>,
-    said: Arc<Mutex<Vec<String>>>,
-    listener: Option<JoinHandle<()>>,
+    said: Lines,
+    journal: Lines,
+    listeners: Vec<JoinHandle<()>>,
+}
+
+type Lines = Arc<Mutex<Vec<String>>>;
+
+/// Reads lines until there are no more.
+fn listen(to: impl Read + Send + 'static) -> (Lines, JoinHandle<()>) {
+    let lines = Lines::default();
+    let heard = Arc::clone(&lines);
+    let to = BufReader::new(to).lines().map_while(Result::ok);
+    let listener = std::thread::spawn(move || to.for_each(|line| lock(&heard).push(line)));
+    (lines, listener)
 }
 
 impl Server {
@@ -52,15 +66,12 @@ impl Server {
         // Where the spool of a bucket is.
         command.envs(tokens.parent().map(|folder| ("XDG_STATE_HOME", folder)));
         change(&mut command);
-        let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
 
-        let said = Arc::<Mutex<Vec<String>>>::default();
-        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-        let listener = std::thread::spawn({
-            let said = Arc::clone(&said);
-            move || stderr.lines().map_while(Result::ok).for_each(|line| lock(&said).push(line))
-        });
+        let (journal, of_stdout) = listen(child.stdout.take().expect("a pipe"));
+        let (said, of_stderr) = listen(child.stderr.take().expect("a pipe"));
+        let listeners = vec![of_stdout, of_stderr];
         let address = || {
             let said = lock(&said);
             let mut addresses = said.iter().filter_map(|l| l.split_once("listening on http://"));
@@ -68,7 +79,7 @@ impl Server {
         };
         until(|| address().is_some()).await;
         let address = address().expect("it says its address");
-        Self { address, child: Some(child), said, listener: Some(listener) }
+        Self { address, child: Some(child), said, journal, listeners }
     }
 
     pub(crate) fn ask(&self, method: &str, target: &str, token: &str) -> Ask {
@@ -78,6 +89,20 @@ impl Server {
     /// What it said on stderr so far.
     pub(crate) fn said(&self) -> String {
         lock(&self.said).join("\n")
+    }
+
+    /// The ends of exchanges that its journal tells, also later.
+    pub(crate) fn ends(&self) -> impl Fn() -> Vec<Ended> + use<> {
+        let journal = Arc::clone(&self.journal);
+        move || {
+            let lines = lock(&journal);
+            let lines = lines.iter().map(|line| serde_json::from_str(line).expect("a line"));
+            let ends = lines.filter_map(|line| match line {
+                Line::ExchangeEnded(ended) => Some(*ended),
+                Line::ExchangeStarted(_) => None,
+            });
+            ends.collect()
+        }
     }
 
     /// Asks it to stop.
@@ -92,6 +117,9 @@ impl Server {
         let mut child = self.child.take().expect("it runs");
         child.kill().expect("it can be killed");
         child.wait().expect("it can be waited for");
+        for listener in std::mem::take(&mut self.listeners) {
+            listener.join().expect("no panic");
+        }
     }
 
     /// Waits for its end; returns its exit code and all that it said.
@@ -99,7 +127,9 @@ impl Server {
         let mut child = self.child.take().expect("it runs");
         let ended = within(tokio::task::spawn_blocking(move || child.wait())).await;
         let status = ended.expect("no panic").expect("the child can be waited for");
-        self.listener.take().expect("a thread").join().expect("no panic");
+        for listener in std::mem::take(&mut self.listeners) {
+            listener.join().expect("no panic");
+        }
         (status.code(), self.said())
     }
 
@@ -120,6 +150,6 @@ impl Drop for Server {
     }
 }
 
-fn lock(said: &Mutex<Vec<String>>) -> std::sync::MutexGuard<'_, Vec<String>> {
+fn lock(said: &Lines) -> std::sync::MutexGuard<'_, Vec<String>> {
     said.lock().unwrap_or_else(PoisonError::into_inner)
 }
