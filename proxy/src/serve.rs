@@ -5,6 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Request;
@@ -12,8 +13,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::handle::{Arrival, Proxy};
@@ -41,7 +42,8 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
     cut: impl Future<Output = ()>,
 ) -> io::Result<Unwritten> {
-    let connections = GracefulShutdown::new();
+    // Dropping the one end tells all connections to come to theirs.
+    let (serving, stopping) = watch::channel(());
     let mut tasks = JoinSet::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).preserve_header_case(true);
@@ -59,25 +61,24 @@ pub async fn serve(
         // Events go out one by one: nothing may wait for a fuller packet.
         let _ = stream.set_nodelay(true);
         let (Some(place), Ok(stream)) = (workers.place(), stream.into_std()) else { continue };
-        let (runtime, watcher) = (place.runtime().clone(), connections.watcher());
+        let (runtime, stopping) = (place.runtime().clone(), stopping.clone());
         let (proxy, http) = (Arc::clone(&proxy), http.clone());
         let connection = async move {
             let _place = place;
             if let Ok(stream) = TcpStream::from_std(stream) {
-                let connection = converse(&proxy, &http, stream, peer.ip());
-                // A broken connection is an ending like any other; its record tells.
-                drop(watcher.watch(connection).await);
+                converse(&proxy, &http, stream, peer.ip(), stopping).await;
             }
         };
         tasks.spawn_on(connection, &runtime);
         while tasks.try_join_next().is_some() {}
     }
-    drop(listener);
+    drop((listener, serving));
+    let all_ended = async { while tasks.join_next().await.is_some() {} };
     let grace = proxy.settings.timeouts.grace;
     let mut cut = pin!(cut);
     let mut is_hurried = false;
     tokio::select! {
-        () = connections.shutdown() => {}
+        () = all_ended => {}
         // Dropping a connection ends its exchange, which would take that for the client's leaving.
         () = tokio::time::sleep(grace) => proxy.log.cut(),
         () = &mut cut => {
@@ -99,23 +100,37 @@ pub async fn serve(
     })
 }
 
-/// Answers what comes over a client's connection.
-fn converse(
+/// Answers what comes over a client's connection, until it ends or the server stops. Then an exchange
+/// in flight is let finish; a client of which no whole head has come has asked nothing, and is left.
+async fn converse(
     proxy: &Arc<Proxy>,
     http: &http1::Builder,
     stream: TcpStream,
     ip: IpAddr,
-) -> impl GracefulConnection {
+    mut stopping: watch::Receiver<()>,
+) {
     let spooled = proxy.log.spool().map(Connection::new);
     let stream = Spooled::new(stream, spooled.clone(), proxy.settings.timeouts.send);
-    let proxy = Arc::clone(proxy);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let proxy = Arc::clone(&proxy);
+    let has_asked = AtomicBool::new(false);
+    let service = service_fn(|request: Request<Incoming>| {
+        has_asked.store(true, Ordering::Relaxed);
+        let proxy = Arc::clone(proxy);
         let arrival = Arrival { ip: Some(ip), connection: spooled.clone(), ..Arrival::default() };
         let answer = proxy.handle(request.map(RequestBody::Incoming), arrival);
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    http.serve_connection(TokioIo::new(stream), service)
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    // A broken connection is an ending like any other; its record tells.
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => return,
+        _ = stopping.changed() => {}
+    }
+    // What hyper takes for the start of a first head would keep it for as long as a head may take.
+    if has_asked.load(Ordering::Relaxed) {
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
+    }
 }
 
 /// Waits for SIGTERM or Ctrl-C.

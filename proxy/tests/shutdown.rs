@@ -6,6 +6,7 @@ use benches::upstream::FakeOpenAi;
 
 use crate::common::child::Server;
 use crate::common::logs::Logs;
+use crate::common::wire::Wire;
 use crate::common::{RESPONSES, Setup, turn};
 use crate::sinks::one_token;
 
@@ -26,6 +27,39 @@ async fn a_stream_in_flight_completes_after_sigterm_and_its_record_is_written() 
     let (code, said) = server.ended().await;
     assert_eq!(code, Some(0), "{said}");
     assert!(said.ends_with("codex-proxy stopped; all logs are written"), "{said}");
+    assert_eq!(Logs::read(&root).only().outcome(), "openai - complete");
+}
+
+#[tokio::test]
+async fn a_connection_without_an_exchange_does_not_hold_up_the_end() {
+    let fake = FakeOpenAi::start().await.expect("a free loopback port");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (tokens, token) = one_token(folder.path());
+    let root = folder.path().join("root");
+    let logs = root.to_str().expect("a path of text");
+    let server = Server::start(&fake.url(), &tokens, logs, |_| ()).await;
+    let _silent = Wire::connect(server.address).await;
+    let mut new = Wire::connect(server.address).await;
+    new.send("POST /v1/resp").await;
+    let mut kept = Wire::connect(server.address).await;
+    kept.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    kept.read_until("\"waiting\"").await;
+    kept.send("POST /v1/resp").await;
+    let ask = server.ask("POST", RESPONSES, &token).json(&turn(true));
+    let mut answer = ask.fault("slow-stream").delay_ms(100).open().await;
+    answer.read_until("response.created").await;
+    server.terminate();
+    let ended = async {
+        for wire in [&mut new, &mut kept] {
+            assert_eq!(wire.read_to_end().await, "", "nobody asked anything");
+        }
+        let answer = answer.collect().await;
+        assert!(answer.is_whole && answer.text().contains("event: response.completed"));
+        server.ended().await
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
+    let (code, said) = ended.expect("well before the 30 s that a head may take");
+    assert_eq!(code, Some(0), "{said}");
     assert_eq!(Logs::read(&root).only().outcome(), "openai - complete");
 }
 
