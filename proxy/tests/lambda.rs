@@ -180,15 +180,20 @@ async fn every_invocation_leaves_one_record_or_the_proof_that_it_was_killed() {
 
 #[tokio::test]
 async fn without_the_extension_the_record_is_written_before_the_answer_ends() {
-    let function = Deployed::start(|f| f.extensions(Register::Refused)).await;
-    for n in 1..=3 {
-        let answer = function.turn(RESPONSES, "good", true).send().await;
-        assert!(answer.is_whole);
-        assert_eq!(function.bucket.objects().len(), n, "it is there by the end of the answer");
+    for (register, why) in [
+        (Register::Refused, "extension_refused"),
+        (Register::Unanswered, "no answer to the registration within 3 s"),
+    ] {
+        let function = Deployed::start(|f| f.extensions(register)).await;
+        for n in 1..=3 {
+            let answer = function.turn(RESPONSES, "good", true).send().await;
+            assert!(answer.is_whole);
+            assert_eq!(function.bucket.objects().len(), n, "it is there by the end of the answer");
+        }
+        let left = function.left().await;
+        assert!(left.stderr.contains(why), "{}", left.stderr);
+        assert_eq!(left.ended.len(), 3);
     }
-    let left = function.left().await;
-    assert!(left.stderr.contains("extension_refused"), "{}", left.stderr);
-    assert_eq!(left.ended.len(), 3);
 }
 
 #[tokio::test]

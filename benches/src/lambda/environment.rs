@@ -291,6 +291,11 @@ impl Environment {
         }
     }
 
+    /// Returns whether an extension that registers waits for ever.
+    pub(super) fn leaves_extensions_unanswered(&self) -> bool {
+        self.pool.function.register == Register::Unanswered
+    }
+
     /// Takes in an extension, which gets an id; `None`: it may not register.
     pub(super) fn register(&self, name: &str, events: &[&str]) -> Option<String> {
         let id = Uuid::now_v7().to_string();

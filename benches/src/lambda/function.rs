@@ -26,6 +26,8 @@ pub enum Register {
     Allowed,
     /// It gets a 403.
     Refused,
+    /// It gets no answer, ever.
+    Unanswered,
 }
 
 /// A function that is being described; [`start`](Self::start) starts it.

@@ -108,6 +108,9 @@ async fn register(environment: &Environment, request: Request<Incoming>) -> io::
     let wishes: Value = serde_json::from_str(&text(request).await?).unwrap_or_default();
     let events = wishes["events"].as_array().map(Vec::as_slice).unwrap_or_default();
     let events: Vec<_> = events.iter().filter_map(Value::as_str).collect();
+    if environment.leaves_extensions_unanswered() {
+        return std::future::pending().await;
+    }
     let Some(id) = environment.register(&name, &events) else {
         return Ok(refused("Extension.RegistrationError"));
     };

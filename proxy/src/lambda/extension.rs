@@ -20,6 +20,10 @@ use crate::stdout::Lines;
 /// How long a fetch of the key may hold the environment: a little more than it takes at most.
 const KEY_TIME: Duration = Duration::from_secs(9);
 
+/// How long a registration may take: Lambda answers within milliseconds, and all that has to be done
+/// before the first invocation gets 10 s.
+const REGISTER_TIME: Duration = Duration::from_secs(3);
+
 /// What has to be over before the environment may freeze.
 #[derive(Clone)]
 pub(super) struct Drain {
@@ -37,8 +41,8 @@ impl Drain {
     }
 }
 
-/// Registers the extension and runs it in the background. When Lambda refuses, `None`: then the
-/// records have to be written before their answers end.
+/// Registers the extension and runs it in the background. When Lambda refuses, or does not answer,
+/// `None`: then the records have to be written before their answers end.
 pub(super) async fn register(drain: Drain, clock: Arc<dyn Clock>) -> Option<Invocations> {
     let invocations = Invocations::default();
     let ended = invocations.clone();
@@ -59,10 +63,9 @@ pub(super) async fn register(drain: Drain, clock: Arc<dyn Clock>) -> Option<Invo
         .with_extension_name("codex-proxy-log")
         .with_events(&["INVOKE"])
         .with_events_processor(processor)
-        .register()
-        .await;
-    match extension {
-        Ok(extension) => {
+        .register();
+    match tokio::time::timeout(REGISTER_TIME, extension).await {
+        Ok(Ok(extension)) => {
             tokio::spawn(async move {
                 if let Err(error) = extension.run().await {
                     // An extension that asks no more keeps the environment from ever freezing, and
@@ -73,8 +76,13 @@ pub(super) async fn register(drain: Drain, clock: Arc<dyn Clock>) -> Option<Invo
             });
             Some(invocations)
         }
-        Err(error) => {
+        Ok(Err(error)) => {
             say("extension_refused", &error.to_string());
+            None
+        }
+        Err(_) => {
+            let seconds = REGISTER_TIME.as_secs();
+            say("extension_refused", &format!("no answer to the registration within {seconds} s"));
             None
         }
     }
