@@ -15,6 +15,10 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls;
 use tokio::sync::OnceCell;
 
+/// How long an unused connection to AWS is kept: S3 closes them after some seconds, and a request that
+/// finds its connection closed costs another try.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+
 static CONFIG: OnceCell<SdkConfig> = OnceCell::const_new();
 
 /// Returns the process's AWS configuration. Loads it the first time; the clones share one
@@ -22,7 +26,8 @@ static CONFIG: OnceCell<SdkConfig> = OnceCell::const_new();
 pub async fn config() -> &'static SdkConfig {
     let load = || async {
         let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-        let http = aws_smithy_http_client::Builder::new().tls_provider(ring).build_https();
+        let http = aws_smithy_http_client::Builder::new().pool_idle_timeout(POOL_IDLE);
+        let http = http.tls_provider(ring).build_https();
         let config = aws_config::defaults(aws_config::BehaviorVersion::latest());
         config.http_client(http).load().await
     };

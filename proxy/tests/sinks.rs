@@ -12,10 +12,12 @@ use bytes::Bytes;
 use proxy::encode::LogObject;
 use proxy::log::Unwritten;
 use proxy::sink::{FolderSink, LogSink, S3Sink};
+use schemas::journal::Fate;
 
 use crate::common::child::{Server, codex_proxy, run};
 use crate::common::logs::Logged;
-use crate::common::{RESPONSES, Setup, turn};
+use crate::common::wire::RawUpstream;
+use crate::common::{RESPONSES, Setup, turn, until};
 
 pub(crate) const BUCKET: &str = "team-bucket";
 
@@ -124,6 +126,29 @@ async fn the_server_writes_to_the_bucket_that_its_environment_leads_to() {
     for (key, bytes) in bucket.objects() {
         Logged::parse(key.strip_prefix("codex/").expect("a prefix"), bytes.to_vec());
     }
+}
+
+#[tokio::test]
+async fn a_connection_to_the_bucket_that_nobody_uses_is_closed_after_seconds() {
+    let fake = FakeOpenAi::start().await.expect("a free loopback port");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (tokens, token) = one_token(folder.path());
+    let s3 = RawUpstream::start().await;
+    let server = Server::start(&fake.url(), &tokens, "s3://bucket", |command| {
+        command.env("AWS_ENDPOINT_URL", s3.url()).env("AWS_REGION", "eu-central-1");
+        command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+    })
+    .await;
+    let answer = server.ask("POST", RESPONSES, &token).json(&turn(true)).send().await;
+    assert_eq!(answer.status, 200);
+    let mut connection = s3.accept().await;
+    connection.read_request().await;
+    connection.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let told = server.ends();
+    until(|| told().len() == 1).await;
+    assert_eq!(told()[0].record, Fate::Stored, "the connection was good");
+    assert_eq!(connection.read_to_end().await, "");
+    assert_eq!(server.stop().await.0, Some(0));
 }
 
 #[tokio::test]

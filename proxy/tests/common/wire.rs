@@ -32,6 +32,21 @@ impl Wire {
         piece
     }
 
+    /// Reads a whole request, by its `content-length`.
+    pub(crate) async fn read_request(&mut self) {
+        let mut bytes = Vec::new();
+        loop {
+            bytes.extend(self.read_some().await);
+            let text = String::from_utf8_lossy(&bytes).to_lowercase();
+            let Some((head, _)) = text.split_once("\r\n\r\n") else { continue };
+            let length = head.split_once("content-length: ").map_or("0", |(_, rest)| rest);
+            let length = length.lines().next().and_then(|length| length.parse::<usize>().ok());
+            if bytes.len() >= head.len() + 4 + length.unwrap_or(0) {
+                return;
+            }
+        }
+    }
+
     /// Reads until `end` has come; returns all that came, or what came before the connection ended.
     pub(crate) async fn read_until(&mut self, end: &str) -> String {
         let mut bytes = Vec::new();
