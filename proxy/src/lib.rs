@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod settings;
 pub mod secret;
+mod spelling;
 pub mod clock;
 pub mod aws;
 mod workers;

@@ -1,4 +1,5 @@
-//! Masks what must not be stored: the OpenAI key and the presented token, by value.
+//! Masks what must not be stored: the OpenAI key and the presented token, by value, in whatever way
+//! JSON or a URL spells it.
 //!
 //! The client's answer is never edited; this works on the copy for the log.
 
@@ -26,8 +27,13 @@ impl Redactor {
     /// Makes a redactor for these secrets.
     #[must_use]
     pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
-        let secrets = secrets.into_iter().filter(|s| s.expose().len() >= SHORTEST).collect();
-        Self { secrets, found: false }
+        let mut spellings = Vec::new();
+        for secret in secrets {
+            if secret.expose().len() >= SHORTEST {
+                spellings.extend(secret.spellings());
+            }
+        }
+        Self { secrets: spellings, found: false }
     }
 
     /// Returns whether a secret was found so far.
@@ -88,12 +94,12 @@ impl Redactor {
                 self.found = true;
                 body = replace(&body, secret);
             }
-            let part = if was_cut { secret.begun_at_end(&body) } else { 0 };
-            if part >= SHORTEST {
-                self.found = true;
-                body.truncate(body.len() - part);
-                body.extend_from_slice(MASK.as_bytes());
-            }
+        }
+        let begun = self.secrets.iter().filter(|_| was_cut).map(|s| s.begun_at_end(&body)).max();
+        if let Some(begun) = begun.filter(|begun| *begun >= SHORTEST) {
+            self.found = true;
+            body.truncate(body.len() - begun);
+            body.extend_from_slice(MASK.as_bytes());
         }
         body
     }

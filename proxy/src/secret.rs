@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use memchr::memmem::Finder;
 
+use crate::spelling;
+
 /// A secret text. `Debug` prints `[redacted]`; there is no `Display` and no serialisation.
 #[derive(Clone)]
 pub struct Secret(Arc<Inner>);
@@ -14,19 +16,30 @@ struct Inner {
     /// Made once: a record has dozens of texts that must not hold the secret, and preparing the
     /// search costs more than each of them.
     finder: OnceLock<Finder<'static>>,
+    /// How else it may be spelt, mostly in no other way.
+    others: OnceLock<Vec<Secret>>,
 }
 
 impl Secret {
     /// Wraps a secret.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self(Arc::new(Inner { text: text.into(), finder: OnceLock::new() }))
+        let (finder, others) = (OnceLock::new(), OnceLock::new());
+        Self(Arc::new(Inner { text: text.into(), finder, others }))
     }
 
     /// Returns the secret itself: for a header to OpenAI, a hash, or a search for leaks.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0.text
+    }
+
+    /// Returns how else the secret may stand in a text (see `spelling`), and last the secret itself.
+    pub(crate) fn spellings(&self) -> impl Iterator<Item = Self> {
+        let others =
+            || spelling::others(self.expose()).iter().map(|text| Self::new(text)).collect();
+        let others: &Vec<_> = self.0.others.get_or_init(others);
+        others.iter().chain(std::iter::once(self)).cloned()
     }
 
     /// Returns what finds the secret in a text.

@@ -18,5 +18,6 @@ mod refused;
 mod shutdown;
 mod lambda;
 mod spool;
+mod masked;
 mod chaos;
 mod commands;

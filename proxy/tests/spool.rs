@@ -22,7 +22,7 @@ use crate::sinks::{BUCKET, environment, one_token};
 pub(crate) struct Site {
     pub(crate) fake: Arc<FakeOpenAi>,
     pub(crate) token: String,
-    tokens: PathBuf,
+    pub(crate) tokens: PathBuf,
     folder: TempDir,
 }
 
@@ -35,11 +35,11 @@ impl Site {
         Self { fake: Arc::new(fake), token, tokens, folder }
     }
 
-    fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.folder.path().join("root")
     }
 
-    fn spool(&self) -> PathBuf {
+    pub(crate) fn spool(&self) -> PathBuf {
         self.root().join("spool")
     }
 
@@ -58,7 +58,7 @@ impl Site {
     }
 
     /// Starts a server again, stops it in good order, and reads everything.
-    async fn replay(&self) -> (Logs, String) {
+    pub(crate) async fn replay(&self) -> (Logs, String) {
         let (code, said) = self.start(|_| ()).await.stop().await;
         assert_eq!(code, Some(0), "{said}");
         let left: Vec<_> = files(&self.spool()).into_iter().filter(|path| !is_lock(path)).collect();
@@ -82,7 +82,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// All that the spool holds.
-fn spooled(folder: &Path) -> String {
+pub(crate) fn spooled(folder: &Path) -> String {
     let text = files(folder)
         .into_iter()
         .filter(|path| !is_lock(path))

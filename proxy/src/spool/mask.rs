@@ -5,6 +5,8 @@
 //! more of a secret are masked); it stands until the next chunk, which brings it again, decided. So
 //! a process that dies has lost nothing that the client got, and has written no secret.
 
+use std::cmp::Reverse;
+
 use crate::redact::{MASK, SHORTEST};
 use crate::secret::Secret;
 
@@ -29,7 +31,7 @@ impl Mask {
     /// Masks this secret too, from the next chunk on.
     pub(super) fn also(&mut self, secret: &Secret) {
         if secret.expose().len() >= SHORTEST {
-            self.secrets.push(secret.clone());
+            self.secrets.extend(secret.spellings());
         }
     }
 
@@ -64,7 +66,8 @@ impl Mask {
 
     fn first(&self, text: &[u8]) -> Option<(usize, usize)> {
         let found = self.secrets.iter();
-        found.filter_map(|secret| Some((secret.find(text)?, secret.expose().len()))).min()
+        let found = found.filter_map(|secret| Some((secret.find(text)?, secret.expose().len())));
+        found.min_by_key(|(at, length)| (*at, Reverse(*length)))
     }
 
     /// Returns the length of the longest end of `text` that begins a secret.
@@ -78,6 +81,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::spelling::samples::{SECRET, bare, encoded};
 
     const KEY: &str = "sk-canary-key";
     const TOKEN: &str = "cpt_canary-token";
@@ -120,6 +124,28 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_secret_that_json_or_a_url_escapes_is_masked_however_it_is_split(
+            text in SECRET, size in 1..40_usize,
+        ) {
+            for spelt in encoded(&text) {
+                let body = format!("xyz{spelt}zyx");
+                let mut mask = Mask::new(&[Secret::new(&text)]);
+                let (mut decided, mut tail) = (Vec::new(), Vec::new());
+                for chunk in body.as_bytes().chunks(size) {
+                    let mut frame = Vec::new();
+                    let length = mask.push(chunk, &mut frame);
+                    let begun = &spelt.as_bytes()[..SHORTEST];
+                    prop_assert!(memchr::memmem::find(&frame, begun).is_none());
+                    tail = frame.split_off(frame.len() - length);
+                    decided.extend_from_slice(&frame);
+                }
+                decided.extend_from_slice(&tail);
+                prop_assert_eq!(bare(decided), b"xyz[redacted]zyx");
+                prop_assert!(mask.found());
+            }
+        }
+
         #[test]
         fn without_a_secret_every_byte_is_kept(text in "[skc_pt anry-]{0,60}", size in 1..9_usize) {
             prop_assume!(!text.contains(KEY) && !text.contains(TOKEN));
