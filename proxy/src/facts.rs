@@ -10,10 +10,11 @@ use schemas::record::{Client, Upstream};
 use tokio::time::Instant;
 
 use crate::admit::Presented;
+use crate::asked::Asked;
 use crate::outcome::{Answered, End};
 use crate::response::ResponseLog;
 use crate::secret::Secret;
-use crate::upload::{Asked, UploadWatch};
+use crate::upload::UploadWatch;
 
 /// What was seen of an exchange.
 #[derive(Debug)]

@@ -21,6 +21,7 @@ pub mod openai_key;
 pub mod answer;
 pub mod memory;
 pub mod upload;
+pub mod asked;
 pub mod upstream;
 pub mod relay;
 pub mod response;

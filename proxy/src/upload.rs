@@ -1,7 +1,6 @@
 //! The request body on its way to OpenAI: forwarded as it arrives, while a copy is kept aside.
 //!
-//! The copy (8 MiB at most) is read for `model` and `stream` when the exchange is over. It may be
-//! compressed, broken or cut: then those fields are unknown, and nothing else changes.
+//! The copy (8 MiB at most) is read for what it asks (`asked`) when the exchange is over.
 //!
 //! What nobody wants of a body (its request was refused, or OpenAI was not there) is read all the
 //! same, within bounds: a connection that is closed on unread bytes is reset, and the client would
@@ -11,7 +10,7 @@
 //! ([`UploadWatch::whole`], [`Upload::again`]).
 
 use std::error::Error as _;
-use std::io::{self, Read as _};
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -23,10 +22,10 @@ use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use serde::Deserialize;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use crate::asked::Asked;
 use crate::memory::{Held, Memory};
 use crate::settings::Limits;
 
@@ -96,15 +95,6 @@ struct Passed {
 /// A look at an upload from outside: how much passed, and what it asked for.
 #[derive(Clone, Debug, Default)]
 pub struct UploadWatch(Arc<(Mutex<Passed>, Notify)>);
-
-/// What a request body asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// `model`.
-    pub model: Option<String>,
-    /// `stream`; false when a readable body does not say.
-    pub stream: Option<bool>,
-}
 
 impl UploadWatch {
     fn passed(&self) -> MutexGuard<'_, Passed> {
@@ -179,15 +169,9 @@ impl UploadWatch {
         if !passed.copy_is_whole {
             return Asked::default();
         }
-        match decompress(&passed.copy, encoding, limit) {
-            Some(Decoded::Plain) => read(&passed.copy),
-            Some(Decoded::Decompressed(body)) => read(&body),
-            None => Asked::default(),
-        }
+        Asked::read(&passed.copy, encoding, limit)
     }
-}
 
-impl UploadWatch {
     /// The same for whoever cannot wait: a copy over `limit` is not read, and what is read is read
     /// once.
     #[must_use]
@@ -350,81 +334,5 @@ fn explain(error: &hyper::Error) -> UploadError {
     match io.map(io::Error::kind) {
         Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => UploadError::Malformed,
         _ => UploadError::ClientLeft,
-    }
-}
-
-enum Decoded {
-    Plain,
-    Decompressed(Vec<u8>),
-}
-
-/// Undoes `content-encoding` on the copy; `None` for one that cannot be undone within the limit.
-fn decompress(body: &[u8], encoding: Option<&str>, limit: usize) -> Option<Decoded> {
-    let mut plain = Vec::new();
-    let limit = limit as u64 + 1;
-    match encoding.map(str::trim) {
-        None | Some("" | "identity") => return Some(Decoded::Plain),
-        Some("zstd") => {
-            let decoder = zstd::stream::read::Decoder::new(body).ok()?;
-            decoder.take(limit).read_to_end(&mut plain).ok()?;
-        }
-        Some("gzip") => {
-            let decoder = flate2::read::MultiGzDecoder::new(body);
-            decoder.take(limit).read_to_end(&mut plain).ok()?;
-        }
-        Some(_) => return None,
-    }
-    ((plain.len() as u64) < limit).then_some(Decoded::Decompressed(plain))
-}
-
-fn read(body: &[u8]) -> Asked {
-    #[derive(Deserialize)]
-    struct Fields {
-        model: Option<String>,
-        stream: Option<bool>,
-    }
-    match serde_json::from_slice::<Fields>(body) {
-        Ok(fields) => Asked {
-            model: fields.model.as_deref().map(crate::client::harmless),
-            stream: Some(fields.stream.unwrap_or(false)),
-        },
-        Err(_) => Asked::default(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-
-    use super::*;
-
-    const BODY: &[u8] = br#"{"input":[{"model":"not this"}],"model":"gpt-5.5","stream":true}"#;
-
-    fn asked(copy: &[u8], encoding: Option<&str>) -> Asked {
-        let watch = UploadWatch::default();
-        *watch.passed() = Passed { copy: copy.to_vec(), copy_is_whole: true, ..Passed::default() };
-        watch.asked(encoding, 1 << 20)
-    }
-
-    #[test]
-    fn model_and_stream_are_read_from_plain_zstd_and_gzip_bodies() {
-        let expected = Asked { model: Some("gpt-5.5".to_owned()), stream: Some(true) };
-        assert_eq!(asked(BODY, None), expected);
-        let zstd = zstd::encode_all(BODY, 3).expect("compressible");
-        assert_eq!(asked(&zstd, Some("zstd")), expected);
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gzip.write_all(BODY).expect("compressible");
-        assert_eq!(asked(&gzip.finish().expect("compressible"), Some("gzip")), expected);
-    }
-
-    #[test]
-    fn a_body_that_cannot_be_read_asks_for_nothing() {
-        let bomb = zstd::encode_all(&vec![b' '; 2 << 20][..], 3).expect("compressible");
-        for (body, encoding) in
-            [(BODY, Some("br")), (BODY, Some("zstd")), (&bomb[..], Some("zstd")), (b"[]", None)]
-        {
-            assert_eq!(asked(body, encoding), Asked::default());
-        }
-        assert_eq!(UploadWatch::default().asked(None, 1 << 20), Asked::default());
     }
 }

@@ -16,8 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::common::RESPONSES;
-use crate::sinks::BUCKET;
-use crate::spool::{Site, logged_in};
+use crate::common::site::{BUCKET, Site, logged_in};
 
 /// Clients at a time.
 const CLIENTS: usize = 24;

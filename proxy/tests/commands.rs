@@ -8,8 +8,8 @@ use std::process::Output;
 use benches::upstream::FakeOpenAi;
 
 use crate::common::child::{Server, codex_proxy, run};
+use crate::common::site::one_token;
 use crate::common::{KEY, RESPONSES, turn};
-use crate::sinks::one_token;
 
 /// `codex-proxy token …` on the token file of a folder.
 fn token(folder: &Path, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {

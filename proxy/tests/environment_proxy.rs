@@ -8,10 +8,10 @@ use crate::common::child::{Server, codex_proxy, run};
 use crate::common::client::Answer;
 use crate::common::function::Deployed;
 use crate::common::logs::Logs;
+use crate::common::site::one_token;
 use crate::common::tunnel::{ConnectProxy, Mood};
 use crate::common::wire::RawUpstream;
 use crate::common::{KEY, RESPONSES, turn};
-use crate::sinks::one_token;
 
 const PASSWORD: &str = "canary-password";
 /// `me:canary-password`, as it is sent.

@@ -17,6 +17,7 @@ mod sinks;
 mod refused;
 mod shutdown;
 mod lambda;
+mod lambda_ends;
 mod spool;
 mod masked;
 mod chaos;

@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use crate::common::child::Server;
+use crate::common::site::{Site, spooled};
 use crate::common::wire::RawUpstream;
 use crate::common::{turn, within};
-use crate::spool::{Site, spooled};
 
 #[tokio::test]
 async fn a_secret_that_has_to_be_escaped_is_masked_as_json_and_urls_spell_it_too() {

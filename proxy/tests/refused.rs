@@ -14,8 +14,8 @@ use proxy::sink::{LogSink, SinkError};
 
 use crate::common::child::Server;
 use crate::common::logs::Logged;
+use crate::common::site::{BUCKET, environment, one_token};
 use crate::common::{KEY, RESPONSES, Setup, turn, until};
-use crate::sinks::{BUCKET, environment, one_token};
 
 /// A sink that never answers.
 #[derive(Default)]

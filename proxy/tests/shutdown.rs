@@ -6,9 +6,9 @@ use benches::upstream::FakeOpenAi;
 
 use crate::common::child::Server;
 use crate::common::logs::Logs;
+use crate::common::site::one_token;
 use crate::common::wire::Wire;
 use crate::common::{RESPONSES, Setup, turn};
-use crate::sinks::one_token;
 
 #[tokio::test]
 async fn a_stream_in_flight_completes_after_sigterm_and_its_record_is_written() {

@@ -1,8 +1,6 @@
 //! Both sinks keep one contract: a record is written to its key, once, or its loss is told.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
@@ -14,12 +12,11 @@ use proxy::log::Unwritten;
 use proxy::sink::{FolderSink, LogSink, S3Sink};
 use schemas::journal::Fate;
 
-use crate::common::child::{Server, codex_proxy, run};
+use crate::common::child::Server;
 use crate::common::logs::Logged;
+use crate::common::site::{BUCKET, environment, one_token};
 use crate::common::wire::RawUpstream;
 use crate::common::{RESPONSES, Setup, turn, until};
-
-pub(crate) const BUCKET: &str = "team-bucket";
 
 async fn memory_s3() -> (MemoryS3, Arc<dyn LogSink>) {
     let server = MemoryS3::start(BUCKET).await.expect("a free loopback port");
@@ -168,15 +165,6 @@ async fn a_server_whose_record_has_to_wait_says_where_and_exits_with_3() {
     assert!(said.ends_with("hint: the next start brings them"), "{said}");
 }
 
-/// What leads a child process to `bucket`.
-pub(crate) fn environment(command: &mut Command, bucket: &MemoryS3) {
-    command
-        .env("AWS_ENDPOINT_URL", bucket.url())
-        .env("AWS_REGION", "eu-central-1")
-        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-        .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
-}
-
 /// One exchange through a child process that logs to `bucket`.
 async fn exchange_to(
     bucket: &MemoryS3,
@@ -209,15 +197,4 @@ async fn a_folder_that_becomes_a_file_is_told_the_same_way() {
     let (code, said) = server.stop().await;
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("log_write_failed"), "{said}");
-}
-
-/// Makes a token file with the command line.
-pub(crate) fn one_token(folder: &Path) -> (std::path::PathBuf, String) {
-    let file = folder.join("tokens.json");
-    let mut command = codex_proxy(&["token", "add", "dev-01", "--tokens"]);
-    command.arg(&file);
-    let output = run(command, "");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let token = String::from_utf8(output.stdout).expect("a token is text");
-    (file, token.trim_end().to_owned())
 }

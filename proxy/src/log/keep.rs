@@ -2,8 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use schemas::journal::Fate;
+
+use super::Log;
+use super::waiting::say;
 use crate::encode::LogObject;
+use crate::sink::SinkError;
 use crate::spool::Spool;
 
 /// Where a record goes that the sink refuses.
@@ -33,4 +39,33 @@ pub struct Unwritten {
     pub lost: u64,
     /// They are in the spool, and the next start brings them.
     pub waiting: u64,
+}
+
+impl Log {
+    /// Without a spool: the refuge, or nothing.
+    pub(super) async fn flee(&self, object: LogObject, error: &SinkError) -> Fate {
+        let Keep::Refuge(refuge) = &self.keep else {
+            self.lose(&error.to_string());
+            return Fate::Lost;
+        };
+        let refuge = Arc::clone(refuge);
+        let kept = self.runtime.spawn_blocking(move || refuge.keep(&object)).await;
+        match kept.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Ok(()) => {
+                let said = error.to_string();
+                say(&serde_json::json!({"level": "warn", "event": "log_refused", "error": said}));
+                Fate::Spilled
+            }
+            Err(also) => {
+                self.lose(&format!("{error}; nor can it be kept: {also}"));
+                Fate::Lost
+            }
+        }
+    }
+
+    /// Counts a record that nobody has, and says so.
+    pub(super) fn lose(&self, error: &str) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        say(&serde_json::json!({"level": "error", "event": "log_write_failed", "error": error}));
+    }
 }

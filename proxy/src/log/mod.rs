@@ -32,7 +32,7 @@ use crate::settings::{Limits, Settings};
 use crate::sink::{LogSink, SinkError};
 use crate::spool::{Segment, Spool};
 use desk::Desk;
-use waiting::{Waiting, say};
+use waiting::Waiting;
 
 pub use keep::{Keep, Refuge, Unwritten};
 pub use policy::WritePolicy;
@@ -359,33 +359,6 @@ impl Log {
                 reason: "no answer in time".to_owned(),
             })
         })
-    }
-
-    /// Without a spool: the refuge, or nothing.
-    async fn flee(&self, object: LogObject, error: &SinkError) -> Fate {
-        let Keep::Refuge(refuge) = &self.keep else {
-            self.lose(&error.to_string());
-            return Fate::Lost;
-        };
-        let refuge = Arc::clone(refuge);
-        let kept = self.runtime.spawn_blocking(move || refuge.keep(&object)).await;
-        match kept.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            Ok(()) => {
-                let said = error.to_string();
-                say(&serde_json::json!({"level": "warn", "event": "log_refused", "error": said}));
-                Fate::Spilled
-            }
-            Err(also) => {
-                self.lose(&format!("{error}; nor can it be kept: {also}"));
-                Fate::Lost
-            }
-        }
-    }
-
-    /// Counts a record that nobody has, and says so.
-    fn lose(&self, error: &str) {
-        self.lost.fetch_add(1, Ordering::Relaxed);
-        say(&serde_json::json!({"level": "error", "event": "log_write_failed", "error": error}));
     }
 
     /// Waits until every exchange submitted so far is written or has failed for good, tries what

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admit::Presented;
 use crate::answer;
+use crate::asked::Asked;
 use crate::facts::Facts;
 use crate::outcome::{Answered, CLIENT_LEFT, End};
 use crate::record;
@@ -18,7 +19,7 @@ use crate::redact::Redactor;
 use crate::response::ResponseLog;
 use crate::secret::Secret;
 use crate::token::TokenHash;
-use crate::upload::{Asked, UploadWatch};
+use crate::upload::UploadWatch;
 
 /// The request arrived.
 #[derive(Serialize, Deserialize)]

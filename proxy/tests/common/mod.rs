@@ -9,6 +9,7 @@ pub(crate) mod child;
 pub(crate) mod client;
 pub(crate) mod function;
 pub(crate) mod logs;
+pub(crate) mod site;
 pub(crate) mod tunnel;
 pub(crate) mod wire;
 

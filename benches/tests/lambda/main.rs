@@ -1,132 +1,17 @@
 //! The Lambda emulator, with a tiny function that does as the query tells it.
 
-use std::{net::SocketAddr, time::Duration};
+mod client;
 
-use benches::lambda::{
-    Function, Invocation, LARGEST_EVENT_BYTES, Lambda, Moment, Order, Outcome, Register,
-};
-use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
-use http_body_util::{BodyExt as _, Full};
-use hyper::{body::Incoming, client::conn::http1::handshake};
-use hyper_util::rt::TokioIo;
+use std::time::Duration;
+
+use benches::lambda::{Function, LARGEST_EVENT_BYTES, Moment, Order, Outcome, Register};
+use http::Request;
+use http_body_util::Full;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
-/// Longer than anything here takes, on a busy machine too.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Longer than it takes to do what a test wants done before it.
-const SHORT: Duration = Duration::from_secs(1);
-
-fn tiny() -> Function {
-    Function::new(env!("CARGO_BIN_EXE_tiny-bootstrap")).timeout(PATIENCE)
-}
-
-async fn start(function: Function) -> Lambda {
-    function.start().await.expect("a loopback port is free")
-}
-
-async fn within<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(PATIENCE, future).await.expect("it happens in time")
-}
-
-async fn until(is_so: impl Fn() -> bool) {
-    within(async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
-}
-
-/// Waits until all is quiet, and returns how the invocations went.
-async fn settled(lambda: &Lambda) -> Vec<Invocation> {
-    within(lambda.until_frozen()).await;
-    lambda.invocations()
-}
-
-async fn outcomes(lambda: &Lambda) -> Vec<Outcome> {
-    let over = settled(lambda).await.into_iter();
-    over.map(|invocation| invocation.outcome.expect("it is over")).collect()
-}
-
-/// Where the function waits until a test lets it go on.
-struct Gate(TcpListener);
-
-impl Gate {
-    async fn new() -> Self {
-        Self(TcpListener::bind("127.0.0.1:0").await.expect("a free loopback port"))
-    }
-
-    fn port(&self) -> u16 {
-        self.0.local_addr().expect("an address").port()
-    }
-
-    /// Waits until somebody has come; dropping what this returns lets them pass.
-    async fn arrival(&self) -> TcpStream {
-        within(self.0.accept()).await.expect("a connection").0
-    }
-}
-
-struct Answer {
-    status: u16,
-    headers: HeaderMap,
-    body: String,
-    is_whole: bool,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
-    }
-}
-
-async fn open(address: SocketAddr, request: Request<Full<Bytes>>) -> Response<Incoming> {
-    within(async {
-        let stream = TcpStream::connect(address).await.expect("the URL listens");
-        let (mut sender, connection) = handshake(TokioIo::new(stream)).await.expect("HTTP");
-        tokio::spawn(connection);
-        sender.send_request(request).await.expect("an answer")
-    })
-    .await
-}
-
-async fn piece(response: &mut Response<Incoming>) -> String {
-    let frame = within(response.body_mut().frame()).await.expect("the body goes on");
-    let data = frame.expect("the connection holds").into_data().expect("no trailers");
-    String::from_utf8(data.to_vec()).expect("text")
-}
-
-async fn rest(response: Response<Incoming>) -> Answer {
-    let (head, mut incoming) = response.into_parts();
-    let mut answer = Answer {
-        status: head.status.as_u16(),
-        headers: head.headers,
-        body: String::new(),
-        is_whole: true,
-    };
-    while let Some(frame) = within(incoming.frame()).await {
-        match frame {
-            Ok(frame) => answer.body += &String::from_utf8_lossy(frame.data_ref().expect("data")),
-            Err(_) => answer.is_whole = false,
-        }
-    }
-    answer
-}
-
-fn get(steps: &str) -> Request<Full<Bytes>> {
-    Request::get(format!("/?{steps}")).header("host", "url").body(Full::default()).expect("a URL")
-}
-
-async fn ask(lambda: &Lambda, steps: &str) -> Answer {
-    rest(open(lambda.address(), get(steps)).await).await
-}
-
-fn assert_bad_gateway(answer: &Answer) {
-    assert_eq!((answer.status, &*answer.body), (502, "Internal Server Error"));
-    assert_ne!(answer.header("x-amzn-requestid"), "");
-}
+use crate::client::*;
 
 #[tokio::test]
 async fn pieces_reach_the_client_as_they_come() {
