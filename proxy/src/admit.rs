@@ -52,6 +52,14 @@ pub fn presented(headers: &HeaderMap) -> Option<Presented> {
     Some(Presented { hash: TokenHash::of(token.expose()), token, developer: None })
 }
 
+/// Returns all that `Authorization` holds, whatever it is: a token that is presented wrongly is no less
+/// secret.
+pub(crate) fn credentials(headers: &HeaderMap) -> impl Iterator<Item = Secret> {
+    let texts =
+        headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| value.to_str().ok());
+    texts.filter_map(|text| text.split_whitespace().last()).map(Secret::new)
+}
+
 /// Reads the bearer token; `None` unless there is exactly one `Authorization: Bearer` with one.
 fn bearer(headers: &HeaderMap) -> Option<Secret> {
     let mut all = headers.get_all(header::AUTHORIZATION).iter();

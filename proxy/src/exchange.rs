@@ -46,8 +46,12 @@ impl Exchange {
         started_at: Timestamp,
         head: &Parts,
         arrival: &Arrival,
-        openai_keys: Vec<Secret>,
+        mut secrets: Vec<Secret>,
     ) -> Self {
+        let presented = admit::presented(&head.headers);
+        if presented.is_none() {
+            secrets.extend(admit::credentials(&head.headers));
+        }
         let received_path = head.uri.to_string();
         let facts = Facts {
             id,
@@ -59,8 +63,8 @@ impl Exchange {
             received_path,
             client: client::read(&head.headers, arrival.ip),
             request_encoding: client::value(&head.headers, header::CONTENT_ENCODING.as_str()),
-            presented: admit::presented(&head.headers),
-            openai_keys,
+            presented,
+            secrets,
             upload: UploadWatch::default(),
             auth: Duration::ZERO,
             answered: Answered::Nobody,
@@ -80,7 +84,7 @@ impl Exchange {
         let connection = arrival.connection.clone();
         if let Some(connection) = &connection {
             let token = facts.presented.as_ref().map(|presented| &presented.token);
-            let secrets = token.into_iter().chain(&facts.openai_keys).cloned().collect();
+            let secrets = token.into_iter().chain(&facts.secrets).cloned().collect();
             connection.begin(&facts, secrets);
         }
         Self { facts: Some(Box::new(facts)), begun, log: Arc::clone(log), connection }
@@ -109,7 +113,7 @@ impl Exchange {
 
     /// Notes a key that the record must not hold.
     pub fn mask(&mut self, key: &Secret) {
-        let known = &mut self.facts().openai_keys;
+        let known = &mut self.facts().secrets;
         if !known.contains(key) {
             known.push(key.clone());
             self.note(|segment, _| segment.also_mask(key.clone()));

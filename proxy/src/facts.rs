@@ -39,8 +39,9 @@ pub struct Facts {
     pub request_encoding: Option<String>,
     /// The token, if one was presented.
     pub presented: Option<Presented>,
-    /// The real keys that its record must not hold: those known when it began, and the one used.
-    pub openai_keys: Vec<Secret>,
+    /// What its record must not hold beside the token: the real keys known when it began, the one used,
+    /// and whatever stands in `Authorization` without being the token.
+    pub secrets: Vec<Secret>,
     /// The request body.
     pub upload: UploadWatch,
     /// Time spent on checking the token.
@@ -104,7 +105,7 @@ impl Facts {
             client: self.client.clone(),
             request_encoding: None,
             presented: self.presented.clone(),
-            openai_keys: self.openai_keys.clone(),
+            secrets: self.secrets.clone(),
             upload: UploadWatch::recalled(self.upload.bytes(), Asked::default()),
             auth: self.auth,
             answered: self.answered.clone(),
@@ -140,7 +141,7 @@ pub(crate) mod tests {
             client: Client::default(),
             request_encoding: None,
             presented: None,
-            openai_keys: Vec::new(),
+            secrets: Vec::new(),
             upload: UploadWatch::default(),
             auth: Duration::ZERO,
             answered: Answered::Nobody,

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::poll_fn;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::Full;
 use schemas::catalogue::ErrorCode;
 use schemas::key::ExchangeId;
@@ -205,6 +205,10 @@ impl Proxy {
                         let (code, detail) = (ErrorCode::UpstreamFailed, Some(detail));
                         refuse(exchange, &Refusal { status, detail, ..Refusal::from(code) }, id)
                     }
+                    Failure::Exhausted => {
+                        complain("upstream_not_opened", "too many open files (see ulimit -n)");
+                        refuse(exchange, &Refusal::from(ErrorCode::Internal), id)
+                    }
                     Failure::Upload(UploadError::TooLarge) => {
                         refuse(exchange, &Refusal::from(ErrorCode::RequestTooLarge), id)
                     }
@@ -245,7 +249,7 @@ impl Proxy {
             Ok(()) => Ok(target),
             Err((code, failed)) => {
                 if let Some(failed) = failed {
-                    complain(&failed.to_string());
+                    complain("token_lookup_failed", &failed.to_string());
                 }
                 Err(code.into())
             }
@@ -270,6 +274,8 @@ impl Proxy {
     ) -> Response<Reply> {
         let (mut head, body) = response.into_parts();
         upstream::strip_hop_by_hop(&mut head.headers);
+        // The version is one connection's business, too.
+        head.version = Version::HTTP_11;
         exchange.answered(self.upstream.host(), head.status.as_u16(), &head.headers, waited);
         answer::mark_forwarded(&mut head.headers, id);
         let relay = Relay::new(body, exchange, self.settings.timeouts.idle, deadline);
@@ -321,10 +327,9 @@ fn refuse(exchange: Exchange, refusal: &Refusal, id: ExchangeId) -> Response<Rep
     answer
 }
 
-/// Says on stderr, as one line of JSON, why a token could not be looked up.
-fn complain(error: &str) {
-    let line =
-        serde_json::json!({"level": "error", "event": "token_lookup_failed", "error": error});
+/// Says on stderr, as one line of JSON, what an operator has to see to.
+fn complain(event: &str, error: &str) {
+    let line = serde_json::json!({"level": "error", "event": event, "error": error});
     #[expect(clippy::print_stderr, reason = "the client is told no more than the catalogue says")]
     {
         eprintln!("{line}");

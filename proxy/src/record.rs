@@ -52,7 +52,7 @@ pub fn assemble(facts: &mut Facts, settings: &Settings) -> LogRecord {
     });
 
     let token = facts.presented.as_ref();
-    let secrets = token.map(|presented| &presented.token).into_iter().chain(&facts.openai_keys);
+    let secrets = token.map(|presented| &presented.token).into_iter().chain(&facts.secrets);
     let mut redactor = Redactor::new(secrets.cloned());
     // Lambda cannot end a streamed body in which nothing was sent.
     let padded = facts.lambda_request_id.is_some() && response_bytes == 0;
@@ -137,7 +137,8 @@ pub(crate) fn redact_upstream<'a>(
 ) -> Cow<'a, Upstream> {
     let Upstream { request_id, cf_ray, ratelimit, .. } = &*upstream;
     let ids = [request_id, cf_ray].into_iter().flatten();
-    if !ids.chain(ratelimit.values()).any(|text| redactor.may_be_in(text)) {
+    let limits = ratelimit.iter().flat_map(|(name, value)| [name, value]);
+    if !ids.chain(limits).any(|text| redactor.may_be_in(text)) {
         return upstream;
     }
     let upstream = upstream.into_owned();
@@ -145,7 +146,9 @@ pub(crate) fn redact_upstream<'a>(
     Cow::Owned(Upstream {
         request_id: redactor.option(upstream.request_id),
         cf_ray: redactor.option(upstream.cf_ray),
-        ratelimit: ratelimit.map(|(name, value)| (name, redactor.text(value))).collect(),
+        ratelimit: ratelimit
+            .map(|(name, value)| (redactor.text(name), redactor.text(value)))
+            .collect(),
         ..upstream
     })
 }

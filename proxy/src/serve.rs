@@ -25,6 +25,8 @@ use crate::workers::Workers;
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(30);
+/// The longest head of a request, about; also what is read of a body at a time.
+const HEAD_BYTES: usize = 128 << 10;
 /// Pause after a failed `accept`: mostly too many open files, which passes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What is left for the log once a person has asked twice.
@@ -47,6 +49,7 @@ pub async fn serve(
     let mut tasks = JoinSet::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).preserve_header_case(true);
+    http.max_buf_size(HEAD_BYTES);
     let workers = Workers::start()?;
     let mut stop = pin!(stop);
     loop {

@@ -98,7 +98,7 @@ mod tests {
 
     use super::samples::{SECRET, bare, encoded};
     use super::*;
-    use crate::redact::{MASK, Redactor, SHORTEST};
+    use crate::redact::{MASK, Redactor, SHORTEST_PART};
     use crate::secret::Secret;
 
     #[test]
@@ -149,7 +149,7 @@ mod tests {
                 prop_assert_eq!(masked, format!("{before}{MASK}{after}").into_bytes());
                 prop_assert!(redactor.found());
                 let cut = &spelt.as_bytes()[..cut % spelt.len()];
-                if cut.len() >= SHORTEST {
+                if cut.len() >= SHORTEST_PART {
                     let masked = redactor.body([before.as_bytes(), cut].concat(), true);
                     prop_assert_eq!(bare(masked), format!("{before}{MASK}").into_bytes());
                 }

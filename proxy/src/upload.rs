@@ -88,6 +88,8 @@ struct Passed {
     /// What the copy asks for, once it was read.
     asked: Option<Asked>,
     failure: Option<UploadError>,
+    /// Whoever forwards it has asked for more than the client has sent.
+    waits_for_client: bool,
     /// Nothing more will be read.
     is_over: bool,
 }
@@ -143,6 +145,13 @@ impl UploadWatch {
     #[must_use]
     pub fn failure(&self) -> Option<UploadError> {
         self.passed().failure
+    }
+
+    /// Returns whether it is the client that keeps everybody waiting.
+    #[must_use]
+    pub fn waits_for_client(&self) -> bool {
+        let passed = self.passed();
+        passed.waits_for_client && !passed.is_over
     }
 
     /// Returns the copy; only the beginning of a body over its limit.
@@ -279,8 +288,10 @@ struct Watched {
 impl Watched {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         self.waits_for_us = false;
-        let frame = std::task::ready!(self.body.poll(cx));
+        let polled = self.body.poll(cx);
         let mut passed = self.watch.passed();
+        passed.waits_for_client = polled.is_pending();
+        let Poll::Ready(frame) = polled else { return Poll::Pending };
         let result = match frame {
             None => None,
             Some(Err(error)) => Some(Err(error)),

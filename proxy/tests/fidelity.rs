@@ -334,3 +334,19 @@ async fn head_and_get_pass_on_one_connection() {
 fn head(token: &str, line: &str, headers: &str) -> String {
     format!("{line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n{headers}\r\n")
 }
+
+#[tokio::test]
+async fn a_length_beside_chunks_does_not_cut_the_answer() {
+    let openai = RawUpstream::start().await;
+    let proxy = Setup::new().upstream(openai.url()).start().await;
+    let mut wire = Wire::connect(proxy.address).await;
+    wire.send(head(&proxy.token, "GET /v1/models", "connection: close\r\n")).await;
+    let mut forwarded = openai.accept().await;
+    forwarded.read_until("\r\n\r\n").await;
+    let framed = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n\
+                  c\r\nall of these\r\n0\r\n\r\n";
+    forwarded.send(framed).await;
+    let answer = wire.read_to_end().await;
+    assert!(answer.contains("all of these") && !answer.contains("ength: 4"), "{answer}");
+    assert_eq!(proxy.finish().await.only().record.response_body, "all of these");
+}

@@ -123,6 +123,8 @@ async fn before_the_deadline_the_stream_ends_and_the_record_is_written() {
     let waiting = waiting.named("waiting").send().await;
     assert_eq!((waiting.status, waiting.header("x-codex-proxy-origin")), (504, Some("proxy")));
     let left = function.left().await;
+    let said = &left.logs.named("waiting").record.response_body;
+    assert!(waiting.text() == said && said.contains("upstream request failed"), "{said}");
     let stream = left.logs.named("stream");
     assert_eq!(stream.outcome(), "openai aws deadline - deadline");
     assert_eq!(stream.record.response_body, answer.text(), "nothing is added to what came");

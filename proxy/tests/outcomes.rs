@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use schemas::origin::Origin;
 
 use crate::common::client::Answer;
 use crate::common::logs::Logged;
@@ -350,4 +351,20 @@ async fn a_client_that_takes_nothing_is_given_up() {
     let logs = proxy.finish().await;
     assert_eq!(logs.only().outcome(), "openai client client_closed - client_closed");
     drop(unread);
+}
+
+#[tokio::test]
+async fn a_client_that_stalls_its_own_request_is_not_the_networks_failure() {
+    let proxy = Setup::new().timeouts(|t| t.first_byte = Duration::from_millis(200)).start().await;
+    let mut wire = Wire::connect(proxy.address).await;
+    let request = format!(
+        "POST /v1/responses HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
+         content-length: 100\r\n\r\n{{",
+        proxy.token
+    );
+    wire.send(request).await;
+    wire.read_until("\r\n\r\n").await;
+    let logs = proxy.finish().await;
+    let error = logs.only().record.error.as_ref().expect("it failed");
+    assert_eq!(error.origin, Origin::Client, "{error:?}");
 }

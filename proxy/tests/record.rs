@@ -320,3 +320,22 @@ async fn a_hundred_requests_of_one_millisecond_leave_a_hundred_records() {
     assert_eq!(answers.matches("HTTP/1.1 404").count(), 100);
     assert_eq!(proxy.finish().await.0.len(), 100);
 }
+
+#[tokio::test]
+async fn what_is_presented_wrongly_is_no_less_secret() {
+    for authorization in [
+        "authorization: old-token-4f9d1c\r\n",
+        "authorization: Basic old-token-4f9d1c\r\n",
+        "authorization: Bearer old-token-4f9d1c\r\nauthorization: Bearer second-4f9d1c\r\n",
+    ] {
+        let proxy = Setup::new().start().await;
+        let mut wire = Wire::connect(proxy.address).await;
+        let target = "/v1/models?t=old-token-4f9d1c&key=sk-canary-4f9d1c7a2b6e8053d1";
+        wire.send(format!("GET {target} HTTP/1.1\r\nhost: x\r\n{authorization}\r\n")).await;
+        wire.read_until("\r\n\r\n").await;
+        let logs = proxy.finish().await;
+        let record = &logs.only().record;
+        let text = serde_json::to_string(record).expect("a record is JSON");
+        assert!(!text.contains("4f9d1c") && record.redacted, "{text}");
+    }
+}

@@ -92,6 +92,9 @@ enum Step {
 pub(super) trait Relayed: http_body::Body<Data = Bytes> + Unpin + Send + 'static {
     /// Ends its exchange.
     fn end(&mut self, end: End);
+
+    /// Returns whether nothing of it has yet to come: its exchange is over, whoever takes it when.
+    fn is_here(&self) -> bool;
 }
 
 impl Relayed for Reply {
@@ -99,6 +102,10 @@ impl Relayed for Reply {
         if let Self::Relayed(relay) = self {
             relay.end(end);
         }
+    }
+
+    fn is_here(&self) -> bool {
+        matches!(self, Self::Own(_))
     }
 }
 
@@ -113,7 +120,8 @@ impl<B: Relayed> ReplyStream<B> {
         let shared = Arc::clone(&body);
         let at_the_deadline = tokio::spawn(async move {
             tokio::time::sleep_until(deadline).await;
-            if let Some(mut body) = lock(&shared).take() {
+            // An answer of ours may be made at the deadline, because of it: it goes out.
+            if let Some(mut body) = lock(&shared).take_if(|body| !body.is_here()) {
                 body.end(End::Deadline);
             }
         });
@@ -185,6 +193,7 @@ impl<B: Relayed> Stream for ReplyStream<B> {
 mod tests {
     use futures::StreamExt as _;
     use http_body::{Body, Frame};
+    use http_body_util::Full;
 
     use super::*;
 
@@ -212,6 +221,10 @@ mod tests {
         fn end(&mut self, end: End) {
             self.ended = Some(end);
         }
+
+        fn is_here(&self) -> bool {
+            false
+        }
     }
 
     impl Drop for Panics {
@@ -230,6 +243,16 @@ mod tests {
             let body = pieces.flat_map(|piece| piece.expect("never an error")).collect::<Vec<_>>();
             assert_eq!(String::from_utf8_lossy(&body), expected);
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_ours_that_is_made_at_the_deadline_goes_out_whole() {
+        let body = Reply::Own(Full::new(Bytes::from_static(b"upstream request failed")));
+        let stream = ReplyStream::new(Some(body), Instant::now(), None, None);
+        tokio::task::yield_now().await;
+        let pieces = stream.collect::<Vec<_>>().await.into_iter();
+        let body = pieces.flat_map(|piece| piece.expect("never an error")).collect::<Vec<_>>();
+        assert_eq!(String::from_utf8_lossy(&body), "upstream request failed");
     }
 
     #[test]

@@ -205,7 +205,11 @@ impl Log {
     fn work(self: &Arc<Self>) {
         std::thread::sleep(self.policy.gather);
         while let Some(finished) = self.desk.next() {
-            self.work_on(finished);
+            let id = finished.facts.id;
+            // One record's bug must not cost the hand that would make the others.
+            if catch_unwind(AssertUnwindSafe(|| self.work_on(finished))).is_err() {
+                self.lose(&format!("{id}: a panic in the log"));
+            }
         }
     }
 

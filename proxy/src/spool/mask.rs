@@ -7,7 +7,7 @@
 
 use std::cmp::Reverse;
 
-use crate::redact::{MASK, SHORTEST};
+use crate::redact::{MASK, SHORTEST, SHORTEST_PART};
 use crate::secret::Secret;
 
 /// Masks the secrets of one exchange in its chunks.
@@ -59,7 +59,7 @@ impl Mask {
         to.extend_from_slice(body);
         self.carry.clear();
         self.carry.extend_from_slice(tail);
-        let rendered = if tail.len() < SHORTEST { tail } else { MASK.as_bytes() };
+        let rendered = if tail.len() < SHORTEST_PART { tail } else { MASK.as_bytes() };
         to.extend_from_slice(rendered);
         rendered.len()
     }
@@ -110,8 +110,8 @@ mod tests {
             assert_eq!(body, b"x [redacted] y [redacted][redacted] z", "{size}");
             for frame in frames {
                 let frame = String::from_utf8(frame).expect("text");
-                assert!(!frame.contains(&KEY[..SHORTEST]), "{size}: {frame}");
-                assert!(!frame.contains(&TOKEN[..SHORTEST]), "{size}: {frame}");
+                assert!(!frame.contains(&KEY[..SHORTEST_PART]), "{size}: {frame}");
+                assert!(!frame.contains(&TOKEN[..SHORTEST_PART]), "{size}: {frame}");
             }
         }
     }
@@ -135,7 +135,7 @@ mod tests {
                 for chunk in body.as_bytes().chunks(size) {
                     let mut frame = Vec::new();
                     let length = mask.push(chunk, &mut frame);
-                    let begun = &spelt.as_bytes()[..SHORTEST];
+                    let begun = &spelt.as_bytes()[..SHORTEST_PART];
                     prop_assert!(memchr::memmem::find(&frame, begun).is_none());
                     tail = frame.split_off(frame.len() - length);
                     decided.extend_from_slice(&frame);

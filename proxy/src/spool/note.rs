@@ -116,7 +116,7 @@ impl<'a> BeginNote<'a> {
             client: self.client.into_owned(),
             request_encoding: self.request_encoding.map(Cow::into_owned),
             presented: None,
-            openai_keys: Vec::new(),
+            secrets: Vec::new(),
             upload: UploadWatch::default(),
             auth: Duration::ZERO,
             answered: Answered::Nobody,

@@ -131,17 +131,16 @@ impl Segment {
         self.commit();
     }
 
-    /// Writes the encoded record, so that from here on nothing but these bytes is ever stored.
-    /// False when it could not be written: then nothing of the exchange is kept here any more.
+    /// Writes the encoded record, so that from here on nothing but these bytes is ever stored. Where there
+    /// is no room for it, the frames are what is kept. False when they do not hold either.
     pub fn object(&mut self, object: &LogObject) -> bool {
         let written = self.write_object(object);
         if let Err(error) = &written {
             self.spool.complain(error);
-            // A replay of the frames could make another key than the one that is stored now.
-            let _ = self.file.set_len(0);
-            self.is_broken = true;
+            // What is whole stays: should the sink refuse the record too, it is made of the frames again.
+            self.is_broken |= self.file.set_len(self.whole).is_err();
         }
-        written.is_ok()
+        written.is_ok() || !self.is_broken
     }
 
     fn write_object(&mut self, object: &LogObject) -> io::Result<()> {

@@ -50,6 +50,9 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
+/// What the system says when there may be no more open files, in this process or in all (EMFILE, ENFILE).
+const NO_MORE_FILES: [i32; 2] = [24, 23];
+
 /// Why no response headers came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -62,6 +65,8 @@ pub enum Failure {
     },
     /// The client's request body broke off first.
     Upload(UploadError),
+    /// This process cannot open one more connection.
+    Exhausted,
 }
 
 /// A pool of connections to OpenAI.
@@ -156,8 +161,14 @@ impl Upstream {
             // Others at rest may be as dead.
             self.send_new(request).await.map_err(|(error, _)| explain(&error))
         };
-        let timed_out = Failure::Network { detail: "http_response_timeout", status: 504 };
-        tokio::time::timeout(self.first_byte, answer).await.unwrap_or(Err(timed_out))
+        tokio::time::timeout(self.first_byte, answer).await.unwrap_or_else(|_| {
+            // Who has not got the whole request owes no answer.
+            Err(if watch.waits_for_client() {
+                Failure::Upload(UploadError::ClientLeft)
+            } else {
+                Failure::Network { detail: "http_response_timeout", status: 504 }
+            })
+        })
     }
 
     /// Sends a request over a connection at rest, or over a new one.
@@ -240,8 +251,12 @@ fn headers(received: &HeaderMap, key: &OpenAiKey) -> HeaderMap {
     headers
 }
 
-/// Removes what speaks about one connection only, also what `Connection` names.
+/// Removes what speaks about one connection only, also what `Connection` names; and a length that is
+/// not the length, because the body comes in chunks (RFC 9112, section 6.3).
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -273,6 +288,9 @@ fn explain(error: &SendError) -> Failure {
             return network(explain_tls(tls));
         }
         if let Some(error) = cause.downcast_ref::<io::Error>() {
+            if error.raw_os_error().is_some_and(|code| NO_MORE_FILES.contains(&code)) {
+                return Failure::Exhausted;
+            }
             match error.kind() {
                 io::ErrorKind::TimedOut => {
                     return Failure::Network { detail: "connection_timeout", status: 504 };
