@@ -118,7 +118,9 @@ impl UpstreamUrl {
     /// A sentence that names the value and what is expected.
     pub fn parse(url: &str) -> Result<Self, String> {
         // What stands before an `@` may be a password, and whatever has `sk-` in it a key.
-        let shown = if url.contains('@') || url.contains("sk-") { "[redacted]" } else { url };
+        // So may be a query.
+        let shown = url.split('?').next().unwrap_or_default();
+        let shown = if url.contains('@') || url.contains("sk-") { "[redacted]" } else { shown };
         let wrong =
             |why| format!("upstream `{shown}` {why}; expected http(s)://HOST[:PORT][/PREFIX]");
         let parts = url.parse::<Uri>().map_err(|_| wrong("is not a URL"))?.into_parts();
@@ -128,6 +130,13 @@ impl UpstreamUrl {
         if authority.as_str().contains('@') {
             return Err(wrong("carries user information"));
         }
+        let port = authority.as_str()[authority.host().len()..].strip_prefix(':');
+        if port.is_some_and(|port| !is_port(port)) {
+            return Err(wrong("has a port that is none of 1 to 65535"));
+        }
+        if url.contains(['#', '\\']) || url.split('/').any(|part| part == "." || part == "..") {
+            return Err(wrong("has a part that is no place on a server"));
+        }
         let path = parts.path_and_query;
         if path.as_ref().is_some_and(|path| path.query().is_some()) {
             return Err(wrong("has a query"));
@@ -136,6 +145,11 @@ impl UpstreamUrl {
         let prefix = prefix.strip_suffix("/v1").unwrap_or(prefix).to_owned();
         Ok(Self { scheme, authority, prefix })
     }
+}
+
+/// Tells whether a text is a port that somebody can listen on.
+pub(crate) fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 #[cfg(test)]
@@ -163,5 +177,11 @@ pub(crate) mod tests {
         for url in ["api.openai.com", "ftp://x", "https://a@b", "https://a/?q=1", "/x", ""] {
             assert!(UpstreamUrl::parse(url).is_err(), "{url}");
         }
+        for url in ["http://h:99999", "https://h:0", "http://h:", "http://h#x", "https://h/../x"] {
+            assert!(UpstreamUrl::parse(url).is_err(), "{url}");
+        }
+        assert_eq!(prefix("http://[::1]:8080/a/"), Ok("/a".to_owned()));
+        let error = UpstreamUrl::parse("https://h/?k=canary").expect_err("a query");
+        assert!(!error.contains("canary"), "{error}");
     }
 }

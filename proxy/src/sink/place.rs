@@ -30,6 +30,9 @@ impl LogPlace {
             return Err(wrong("is empty"));
         }
         let Some((scheme, place)) = text.split_once("://") else {
+            if text.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("s3:")) {
+                return Err(wrong("is no folder, and lacks slashes for a bucket"));
+            }
             return Ok(Self::Folder(text.into()));
         };
         if !scheme.eq_ignore_ascii_case("s3") {
@@ -106,7 +109,10 @@ mod tests {
             bucket(&"a".repeat(63), "")
         );
         let long = format!("s3://{}", "a".repeat(64));
-        for text in ["", " ", "s3://", "s3:///a", "s3://ab", "s3://A-b", "s3://a_b", "s3://ab-"] {
+        for text in [
+            "", " ", "s3:a", "s3:/a", "s3://", "s3:///a", "s3://ab", "s3://A-b", "s3://a_b",
+            "s3://ab-",
+        ] {
             let error = LogPlace::parse(text).expect_err(text);
             assert!(error.contains(&format!("`{text}`")), "{error}");
         }

@@ -11,6 +11,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use futures::future::poll_fn;
 use http::{Request, Response, Uri};
@@ -65,12 +66,15 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Connects, and prepares for HTTP/1.1.
+    /// Connects, and prepares for HTTP/1.1. Name, connection, tunnel and TLS together may take this long.
     pub(super) async fn open(
         mut connector: HttpsConnector<Way>,
         to: Uri,
+        time: Duration,
     ) -> Result<Box<Self>, SendError> {
-        let io = connector.call(to).await.map_err(SendError::Connect)?;
+        let connecting = tokio::time::timeout(time, connector.call(to));
+        let timed_out = |_| SendError::Connect(io::Error::from(io::ErrorKind::TimedOut).into());
+        let io = connecting.await.map_err(timed_out)?.map_err(SendError::Connect)?;
         let answer_came = Arc::<AtomicBool>::default();
         let io = Watched { io, answer_came: Arc::clone(&answer_came) };
         let mut http = http1::Builder::new();

@@ -75,6 +75,7 @@ pub struct Upstream {
     pool: Arc<Pool>,
     url: UpstreamUrl,
     host: HeaderValue,
+    connect: Duration,
     first_byte: Duration,
 }
 
@@ -117,13 +118,14 @@ impl Upstream {
             None => Way::Straight(tcp),
             Some(proxy) => {
                 let to_proxy = HttpsConnector::from((tcp, Arc::clone(&tls)));
-                Way::through(proxy, to_proxy, timeouts.connect)
+                Way::through(proxy, to_proxy)
             }
         };
         let connector = HttpsConnector::from((way, tls));
         let host = HeaderValue::from_str(&host(url)).map_err(io::Error::other)?;
         let pool = Pool::new(timeouts.pool_idle);
-        Ok(Self { connector, pool, url: url.clone(), host, first_byte: timeouts.first_byte })
+        let Timeouts { connect, first_byte, .. } = timeouts;
+        Ok(Self { connector, pool, url: url.clone(), host, connect, first_byte })
     }
 
     /// Returns the host that requests go to.
@@ -190,7 +192,7 @@ impl Upstream {
         &self,
         request: Request<Upload>,
     ) -> Result<Response<Answer>, (SendError, Traffic)> {
-        let link = Link::open(self.connector.clone(), self.url.root()).await;
+        let link = Link::open(self.connector.clone(), self.url.root(), self.connect).await;
         let mut link = link.map_err(|error| (error, Traffic::Fresh))?;
         match link.send(request).await {
             Ok(response) => Ok(self.answer(response, link)),

@@ -1,13 +1,12 @@
 //! The way to OpenAI: straight, or, where that is asked for, through the environment's proxy.
 //!
-//! Such a proxy is asked by CONNECT for a tunnel, for an `http` upstream too: what it gets to see is
-//! where OpenAI is, and its own password. Requests, and the key with them, pass inside the tunnel.
+//! Such a proxy is asked by CONNECT for a tunnel, for an `http` upstream too: requests, and the key with
+//! them, pass inside it. With an `https` upstream all it gets to see is where OpenAI is, and its own
+//! password; of an `http` one it could read along, as anybody on the way could.
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::io;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
 use http::Uri;
@@ -20,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use crate::settings::UpstreamUrl;
+use crate::settings::{UpstreamUrl, is_port};
 
 /// The proxy that the environment names. `Debug` and [`fmt::Display`] say where it is, and no more.
 #[derive(Clone, Debug)]
@@ -68,8 +67,16 @@ impl EnvironmentProxy {
         {
             return Err(wrong());
         }
+        let port =
+            place.uri().authority().and_then(|authority| authority.as_str().rsplit_once(':'));
+        if port.is_some_and(|(_, port)| !port.ends_with(']') && !is_port(port)) {
+            return Err(wrong());
+        }
         let except = get(["NO_PROXY", "no_proxy"]).map(|(_, hosts)| hosts).unwrap_or_default();
-        let is_excepted = Matcher::builder().all(told).no(except).build().intercept(&to).is_none();
+        // The matcher has no word for all addresses.
+        let is_all = except.split(',').any(|host| host.trim() == "*");
+        let is_excepted =
+            is_all || Matcher::builder().all(told).no(except).build().intercept(&to).is_none();
         Ok((!is_excepted).then_some(Self { place, variable }))
     }
 
@@ -90,11 +97,7 @@ impl fmt::Display for EnvironmentProxy {
 #[derive(Clone)]
 pub(super) enum Way {
     Straight(HttpConnector),
-    Through {
-        tunnel: Box<Tunnel<HttpsConnector<HttpConnector>>>,
-        /// For the proxy, and for OpenAI behind it.
-        connect: Duration,
-    },
+    Through(Box<Tunnel<HttpsConnector<HttpConnector>>>),
 }
 
 impl Way {
@@ -102,14 +105,13 @@ impl Way {
     pub(super) fn through(
         proxy: &EnvironmentProxy,
         to_proxy: HttpsConnector<HttpConnector>,
-        connect: Duration,
     ) -> Self {
         let tunnel = Tunnel::new(proxy.place.uri().clone(), to_proxy);
         let tunnel = match proxy.place.basic_auth() {
             Some(credentials) => tunnel.with_auth(credentials.clone()),
             None => tunnel,
         };
-        Self::Through { tunnel: Box::new(tunnel), connect }
+        Self::Through(Box::new(tunnel))
     }
 }
 
@@ -121,7 +123,7 @@ impl Service<Uri> for Way {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         match self {
             Self::Straight(tcp) => tcp.poll_ready(cx).map_err(Into::into),
-            Self::Through { tunnel, .. } => tunnel.poll_ready(cx).map_err(Into::into),
+            Self::Through(tunnel) => tunnel.poll_ready(cx).map_err(Into::into),
         }
     }
 
@@ -131,10 +133,9 @@ impl Service<Uri> for Way {
                 let connecting = tcp.call(to);
                 async { Ok(MaybeHttpsStream::Http(connecting.await?)) }.boxed()
             }
-            Self::Through { tunnel, connect } => {
-                let digging = tokio::time::timeout(*connect, tunnel.call(to));
-                async { Ok(digging.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??) }
-                    .boxed()
+            Self::Through(tunnel) => {
+                let digging = tunnel.call(to);
+                async { Ok(digging.await?) }.boxed()
             }
         }
     }
@@ -188,6 +189,7 @@ mod tests {
             (OPENAI, &[("ALL_PROXY", "http://p:1"), ("NO_PROXY", "a.b, .openai.com")], None),
             (OPENAI, &[("ALL_PROXY", "http://p:1"), ("no_proxy", "*")], None),
             ("http://127.0.0.1:9", &[("ALL_PROXY", "p:1"), ("no_proxy", "127.0.0.0/8")], None),
+            ("http://127.0.0.1:9", &[("ALL_PROXY", "p:1"), ("no_proxy", "a, *")], None),
         ] {
             let found = find(upstream, environment).expect("usable");
             assert_eq!(found.as_deref(), expected, "{upstream} {environment:?}");
@@ -204,6 +206,8 @@ mod tests {
             "http://me:12/canary@p:1",
             "http://me:12#canary@p:1",
             "http://me:12@canary@p:1",
+            "http://me:canary@p:99999",
+            "http://me:canary@p:0",
         ] {
             let error = find("https://x", &[("HTTPS_PROXY", value)]).expect_err(value);
             assert!(error.starts_with("HTTPS_PROXY names no proxy; expected http"), "{error}");
