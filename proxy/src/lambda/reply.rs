@@ -249,7 +249,7 @@ mod tests {
     async fn an_answer_of_ours_that_is_made_at_the_deadline_goes_out_whole() {
         let body = Reply::Own(Full::new(Bytes::from_static(b"upstream request failed")));
         let stream = ReplyStream::new(Some(body), Instant::now(), None, None);
-        tokio::task::yield_now().await;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         let pieces = stream.collect::<Vec<_>>().await.into_iter();
         let body = pieces.flat_map(|piece| piece.expect("never an error")).collect::<Vec<_>>();
         assert_eq!(String::from_utf8_lossy(&body), "upstream request failed");
