@@ -10,6 +10,7 @@ pub mod window;
 mod paste;
 pub mod recognise;
 pub mod question;
+mod aws;
 pub mod source;
 pub mod list;
 pub mod read;

@@ -2,12 +2,12 @@
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_http_client::tls;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::{Depth, Listed, Listing, LogSource, SourceError};
+use crate::aws;
 
 /// Reads logs below a prefix of a bucket. Credentials, region and endpoint come from where the AWS
 /// CLI takes them.
@@ -21,10 +21,7 @@ pub struct S3Source {
 impl S3Source {
     /// Opens a bucket; the first listing tells whether it can be read.
     pub async fn open(bucket: &str, prefix: &str) -> Self {
-        let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-        let http = aws_smithy_http_client::Builder::new().tls_provider(ring).build_https();
-        let config = aws_config::defaults(aws_config::BehaviorVersion::latest());
-        let config = config.http_client(http).load().await;
+        let config = aws::load().await;
         // A server with an endpoint of its own rarely answers to `bucket.host`.
         let own_endpoint =
             config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
