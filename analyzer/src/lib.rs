@@ -24,3 +24,4 @@ pub mod verdict;
 mod presume;
 pub mod judge;
 pub mod report;
+pub mod tail;

@@ -9,6 +9,7 @@ mod sources;
 mod corpus;
 mod culprits;
 mod origin;
+mod tail;
 mod damage;
 mod samples;
 mod generated;

@@ -1,7 +1,9 @@
 //! The command line: one file per command, one type for how it ends.
 
 mod exit;
+mod place;
 mod origin;
+mod tail;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -22,6 +24,8 @@ struct Arguments {
 enum Command {
     /// Say whose error a pasted text is, with the evidence
     Origin(Box<origin::OriginArguments>),
+    /// Show new exchanges as they land, a line each
+    Tail(tail::TailArguments),
 }
 
 /// Runs the command line.
@@ -44,6 +48,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = runtime.block_on(async {
         match arguments.command {
             Command::Origin(arguments) => origin::run(*arguments).await,
+            Command::Tail(arguments) => tail::run(arguments).await,
         }
     });
     match done {
@@ -63,6 +68,13 @@ struct Failure {
     error: String,
     hint: Option<String>,
     exit: Exit,
+}
+
+/// Reads the clock, in the zone of whoever asks.
+fn current_time() -> jiff::Zoned {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+    let now = jiff::Timestamp::now();
+    now.to_zoned(jiff::tz::TimeZone::system())
 }
 
 /// Says something to the person: stderr, since stdout is for data.

@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Zoned};
 
-use super::{Exit, Failure, say};
+use super::place::unreachable;
+use super::{Exit, Failure, current_time, say};
 use crate::evidence::Evidence;
 use crate::judge::judge;
 use crate::list::{self, Entry};
@@ -15,7 +16,7 @@ use crate::question::{Filters, Question};
 use crate::read;
 use crate::recognise::recognise;
 use crate::report::{self, Answer};
-use crate::source::{self, LogSource, SourceError};
+use crate::source::{self, LogSource};
 use crate::window::{Window, parse_moment};
 
 /// Reading more than this asks for `--yes`: 60 s at what a loopback S3 server gives one client.
@@ -243,28 +244,7 @@ fn window(arguments: &OriginArguments, now: &Zoned) -> Result<Window, Failure> {
     Ok(Window { since, until })
 }
 
-fn current_time() -> Zoned {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
-    let now = jiff::Timestamp::now();
-    now.to_zoned(jiff::tz::TimeZone::system())
-}
-
 fn usage(error: &str) -> Failure {
     let hint = Some("see `analyzer origin --help`".to_owned());
     Failure { error: error.to_owned(), hint, exit: Exit::Usage }
-}
-
-fn unreachable(error: &SourceError) -> Failure {
-    let hint = match error {
-        SourceError::Missing(_) => {
-            "--source is the folder or s3://BUCKET[/PREFIX] above logs/, the same as the proxy's --logs"
-        }
-        SourceError::Denied(_) => {
-            "check the credentials (AWS_PROFILE, `aws sts get-caller-identity`), the region, and the right to s3:ListBucket"
-        }
-        SourceError::Unreachable(_) => {
-            "check AWS_REGION, AWS_ENDPOINT_URL, credentials (AWS_PROFILE) and the network"
-        }
-    };
-    Failure { error: error.to_string(), hint: Some(hint.to_owned()), exit: Exit::Unreachable }
 }

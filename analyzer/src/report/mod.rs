@@ -1,5 +1,6 @@
 //! One answer, two forms: text for people, JSON for programs.
 
+mod exchange;
 mod json;
 mod text;
 
@@ -12,6 +13,7 @@ use crate::recognise::Recognised;
 use crate::verdict::Verdict;
 use crate::window::Window;
 
+pub use exchange::{Line, duration};
 pub use json::{JsonAnswer, render as to_json, schema};
 pub use text::{printable, render as to_text, render_list};
 

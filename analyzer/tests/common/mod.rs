@@ -187,8 +187,16 @@ impl Bucket {
     }
 
     pub(crate) fn command_for(&self, source: &str, arguments: &[&str]) -> Command {
-        let mut command = analyzer(&["origin", "--json", "--source", source]);
-        command.args(arguments);
+        self.reach(analyzer(&[&["origin", "--json", "--source", source], arguments].concat()))
+    }
+
+    /// Any command over the logs in this bucket.
+    pub(crate) fn analyzer(&self, arguments: &[&str]) -> Command {
+        let source = format!("s3://{BUCKET}/codex");
+        self.reach(analyzer(&[arguments, &["--source", &source]].concat()))
+    }
+
+    fn reach(&self, mut command: Command) -> Command {
         command.env("AWS_ENDPOINT_URL", self.0.url()).env("AWS_REGION", "eu-central-1");
         command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
         command
