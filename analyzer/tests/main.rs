@@ -9,6 +9,7 @@ mod sources;
 mod corpus;
 mod culprits;
 mod origin;
+mod show;
 mod tail;
 mod damage;
 mod samples;

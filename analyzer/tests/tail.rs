@@ -17,7 +17,7 @@ fn log(number: u32, seconds: i64, is_failure: bool) -> Object {
     if !is_failure {
         record.error = None;
         record.status = 200;
-        record.response_body = "{}".to_owned();
+        "{}".clone_into(&mut record.response_body);
     }
     object(&record)
 }

@@ -3,6 +3,7 @@
 mod exit;
 mod place;
 mod origin;
+mod show;
 mod tail;
 
 use std::ffi::OsString;
@@ -24,6 +25,8 @@ struct Arguments {
 enum Command {
     /// Say whose error a pasted text is, with the evidence
     Origin(Box<origin::OriginArguments>),
+    /// Show one exchange, whole
+    Show(show::ShowArguments),
     /// Show new exchanges as they land, a line each
     Tail(tail::TailArguments),
 }
@@ -48,6 +51,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = runtime.block_on(async {
         match arguments.command {
             Command::Origin(arguments) => origin::run(*arguments).await,
+            Command::Show(arguments) => show::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
         }
     });

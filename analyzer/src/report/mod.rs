@@ -2,6 +2,7 @@
 
 mod exchange;
 mod json;
+mod page;
 mod text;
 
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ use crate::window::Window;
 
 pub use exchange::{Line, duration};
 pub use json::{JsonAnswer, render as to_json, schema};
+pub use page::render_page;
 pub use text::{printable, render as to_text, render_list};
 
 /// Everything that an answer says.

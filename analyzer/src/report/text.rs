@@ -73,7 +73,7 @@ pub fn render_list(answer: &Answer) -> String {
     list
 }
 
-fn acts(acts: Acts) -> &'static str {
+pub(super) fn acts(acts: Acts) -> &'static str {
     match acts {
         Acts::Us => "us",
         Acts::Developer => "the developer",

@@ -1,0 +1,157 @@
+//! `analyzer show`: one exchange, whole.
+
+use std::io::{self, Write as _};
+use std::sync::Arc;
+
+use clap::Args;
+use jiff::SignedDuration;
+use schemas::key::{ExchangeId, LOGS};
+use schemas::view::RecordView;
+
+use super::place::{Place, unreachable};
+use super::{Exit, Failure, current_time, say};
+use crate::classify::{Exchange, classify};
+use crate::decode::{RECORD_LIMIT, decode};
+use crate::list::{self, Entry};
+use crate::needle::Prefilter;
+use crate::read;
+use crate::report;
+use crate::source::LogSource;
+use crate::window::{Window, parse_moment};
+
+/// Logs read between two looks at whether the one is among them.
+const BATCH: usize = 256;
+/// How far from the time in its id an exchange can stand: clocks are read once, hours begin.
+const AROUND: SignedDuration = SignedDuration::from_mins(1);
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  analyzer show cpx_01a200ea080c7b3e9f1c2d4a5b6c7d8e --source s3://my-bucket/codex
+  analyzer show req_4f8a1b2c3d4e5f60 --since 3d
+  analyzer show cpx_01a200ea080c7b3e9f1c2d4a5b6c7d8e --body | less
+
+An exchange id tells its hour, so one listing finds it. Any other id is looked for in the logs of
+the window, failures first, newest first.")]
+pub(super) struct ShowArguments {
+    /// An exchange id (cpx_...), OpenAI's request id (req_...), a cf-ray, or a key below logs/
+    id: String,
+    #[command(flatten)]
+    place: Place,
+    /// How far back to look for an id that is no exchange id: 2h, 3d, 02:10, 2026-11-22 or RFC 3339
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    since: String,
+    /// Only the response body, byte for byte
+    #[arg(long, conflicts_with = "json")]
+    body: bool,
+    /// The record as it is stored
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(arguments: ShowArguments) -> Result<Exit, Failure> {
+    let now = current_time();
+    let id = arguments.id.trim();
+    let since = parse_moment(&arguments.since, &now).map_err(|error| Failure {
+        error: format!("--since: {error}"),
+        hint: None,
+        exit: Exit::Usage,
+    })?;
+    let source = arguments.place.open().await?;
+    let found = if id.starts_with(LOGS) {
+        Found { entry: Some(entry_of(id)), unread: 0 }
+    } else if let Some(exchange) = ExchangeId::parse(id) {
+        by_exchange_id(&*source, exchange).await?
+    } else {
+        let window = Window { since, until: now.timestamp() + SignedDuration::from_mins(15) };
+        by_scan(&source, id, &window).await?
+    };
+    let Some(entry) = found.entry else {
+        say(&format!("no exchange with id `{id}` at {}", source.place()));
+        if found.unread > 0 {
+            say(&format!(
+                "warning: {} logs could not be read; it may be one of them",
+                found.unread
+            ));
+            return Ok(Exit::Partial);
+        }
+        if !id.starts_with("cpx_") {
+            say("\nhint: a wider window, as --since 7d; a session id: analyzer origin --session");
+        }
+        return Ok(Exit::Unknown);
+    };
+    let bytes = source.get(&entry.key).await.map_err(|error| unreachable(&error))?;
+    let broken = |why: String| Failure {
+        error: format!("cannot read `{}`: {why}", entry.key),
+        hint: None,
+        exit: Exit::Partial,
+    };
+    let json = decode(&bytes, RECORD_LIMIT).map_err(|error| broken(error.to_string()))?;
+    let view = RecordView::parse(&json).map_err(|error| broken(error.to_string()))?;
+    let out = if arguments.body {
+        view.body().into_owned()
+    } else if arguments.json {
+        let mut stored = json.to_vec();
+        stored.push(b'\n');
+        stored
+    } else {
+        let exchange = classify(&view, &entry.key, entry.time);
+        let page = report::render_page(&json, &exchange, now.time_zone());
+        page.map_err(|error| broken(error.to_string()))?.into_bytes()
+    };
+    // A closed pipe (`| head`) is the reader's choice.
+    let _ = io::stdout().write_all(&out);
+    Ok(Exit::Answered)
+}
+
+/// What a search found.
+struct Found {
+    entry: Option<Entry>,
+    /// Logs that could not be read, and may be the one.
+    unread: usize,
+}
+
+fn entry_of(key: &str) -> Entry {
+    let told = schemas::key::LogKey::parse(key);
+    let time = told.map_or(jiff::Timestamp::UNIX_EPOCH, |told| told.started_at);
+    Entry { key: key.to_owned(), bytes: 0, told, time }
+}
+
+/// The id begins with its time, and its time names the hour.
+async fn by_exchange_id(source: &dyn LogSource, id: ExchangeId) -> Result<Found, Failure> {
+    let ms = i64::try_from(id.0 >> 80).unwrap_or(i64::MAX);
+    let Ok(time) = jiff::Timestamp::from_millisecond(ms) else {
+        return Ok(Found { entry: None, unread: 0 });
+    };
+    let window = Window { since: time - AROUND, until: time + AROUND };
+    let logs = list::list(source, &window).await.map_err(|error| unreachable(&error))?;
+    let is_it = |entry: &Entry| entry.told.is_some_and(|told| told.exchange_id == id);
+    let told = logs.entries.iter().find(|entry| is_it(entry)).cloned();
+    let named = || logs.entries.iter().find(|entry| entry.key.contains(&id.to_string())).cloned();
+    Ok(Found { entry: told.or_else(named), unread: 0 })
+}
+
+/// Failures first, since ids of those are what people have; newest first.
+async fn by_scan(source: &Arc<dyn LogSource>, id: &str, window: &Window) -> Result<Found, Failure> {
+    let logs = list::list(&**source, window).await.map_err(|error| unreachable(&error))?;
+    let is_success = |entry: &Entry| entry.told.is_some_and(|told| told.error_origin.is_none());
+    let (successes, failures): (Vec<_>, Vec<_>) = logs.entries.into_iter().partition(is_success);
+    let mut unread = 0;
+    for batch in failures.chunks(BATCH).chain(successes.chunks(BATCH)) {
+        let filter = Prefilter::new(id, &[]);
+        let reading = read::read(Arc::clone(source), batch.to_vec(), filter, "", |_| ()).await;
+        unread += reading.unread.len();
+        let found = reading.exchanges.iter().find(|exchange| has_id(exchange, id));
+        if let Some(found) = found {
+            let entry = batch.iter().find(|entry| entry.key == found.key).cloned();
+            return Ok(Found { entry, unread });
+        }
+    }
+    Ok(Found { entry: None, unread })
+}
+
+fn has_id(exchange: &Exchange, id: &str) -> bool {
+    exchange.exchange_id == id
+        || exchange.upstream_request_id.as_deref() == Some(id)
+        || exchange.cf_ray.as_deref() == Some(id)
+}
