@@ -1,0 +1,245 @@
+//! The completeness sum: is every request that came accounted for?
+//!
+//! URL requests ≈ invocations + throttled + refused; invocations ≈ logged + spilled + died + in flight.
+//! What is left over is what nobody logged. It is never exact: CloudWatch is minutes behind, and counts
+//! an invocation when it is over.
+
+use jiff::SignedDuration;
+
+use super::Observed;
+use crate::window::Window;
+
+/// The two sides of the sum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// Requests that came to the Function URL; `None` without a data point.
+    pub url_requests: Option<u64>,
+    /// Invocations; `None` without a data point.
+    pub invocations: Option<u64>,
+    /// Requests refused for want of a slot; `None` without a data point.
+    pub throttled: Option<u64>,
+    /// Exchanges with a log in S3.
+    pub logged: u64,
+    /// Records that wait in the lines for `analyzer recover`, or are nowhere.
+    pub spilled: u64,
+    /// Exchanges that died with their environment.
+    pub died: u64,
+    /// Exchanges that may still be running.
+    pub in_flight: u64,
+    /// Age of the oldest of them.
+    pub oldest: Option<SignedDuration>,
+    /// Whether the lines were read: without them nobody knows what spilled, died or runs.
+    pub saw_lines: bool,
+    /// Whether the metrics were read.
+    pub saw_metrics: bool,
+}
+
+impl Sum {
+    pub(super) fn of(observed: &Observed, window: &Window, logged: u64) -> Self {
+        let totals = observed.totals(window);
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let starts_within =
+            |started: &&schemas::journal::Started| window.contains(started.started_at);
+        let spilled = observed.spilled.iter().map(|spilled| spilled.key.as_str());
+        let spilled =
+            spilled.chain(observed.broken_spills.iter().map(String::as_str)).filter(|key| {
+                let key = schemas::key::LogKey::parse(key);
+                key.is_none_or(|key| window.contains(key.started_at))
+            });
+        // A start-up that failed before there was a request is nobody's request.
+        let deaths = observed.deaths.iter().filter(|death| death.request_id.is_some());
+        let deaths = deaths.filter(|death| {
+            window.contains(death.started.as_ref().map_or(death.at, |started| started.started_at))
+        });
+        let in_flight = || observed.in_flight.iter().filter(starts_within);
+        Self {
+            url_requests: totals.url_requests,
+            invocations: totals.invocations,
+            throttled: totals.throttles,
+            logged,
+            spilled: count(spilled.count()) + count(observed.lost.len()),
+            died: count(observed.unended.iter().filter(starts_within).count())
+                + count(deaths.count()),
+            in_flight: count(in_flight().count()),
+            oldest: in_flight().map(|started| observed.age(started)).max(),
+            saw_lines: observed.lines_since.is_some(),
+            saw_metrics: observed.saw_metrics(),
+        }
+    }
+
+    /// Returns how many requests Lambda refused for another reason than want of a slot (rights, size);
+    /// `None` where the metrics do not tell.
+    #[must_use]
+    pub fn refused(&self) -> Option<u64> {
+        // Without an invocation there is no data point of invocations, and every request was refused.
+        let ran = self.invocations.unwrap_or(0) + self.throttled.unwrap_or(0);
+        Some(self.url_requests?.saturating_sub(ran))
+    }
+
+    /// Returns what has a trace in S3 or in the lines, and is over.
+    #[must_use]
+    pub fn told(&self) -> u64 {
+        self.logged + self.spilled + self.died
+    }
+
+    /// Returns how many invocations left no trace: negative when there are more traces than CloudWatch
+    /// has counted so far; `None` without a data point.
+    #[must_use]
+    pub fn untold(&self) -> Option<i64> {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let rest = number(self.invocations?) - number(self.told());
+        // Whether CloudWatch counts what still runs is not known: neither way is anything missing.
+        Some(if rest > 0 { (rest - number(self.in_flight)).max(0) } else { rest })
+    }
+
+    /// Writes the sum as one line: `2,704 URL requests = 2,695 logged + 9 in flight (oldest 74 s) + 0
+    /// throttled + 0 refused`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let mut parts = vec![format!("{} logged", grouped(self.logged))];
+        let mut part = |count: u64, what: &str| {
+            if count > 0 {
+                parts.push(format!("{} {what}", grouped(count)));
+            }
+        };
+        part(self.spilled, "spilled");
+        part(self.died, "died unlogged");
+        let oldest =
+            self.oldest.map_or(String::new(), |age| format!(" (oldest {} s)", age.as_secs()));
+        let flying = format!("{} in flight{oldest}", grouped(self.in_flight));
+        // Counted by CloudWatch only as far as there are more invocations than traces.
+        let is_counted = self.invocations.is_some_and(|invocations| invocations > self.told());
+        let mut after = Vec::new();
+        if !self.saw_lines {
+            after.push("what is in flight or died is not known".to_owned());
+        } else if is_counted || self.in_flight == 0 {
+            parts.push(flying);
+        } else {
+            after.push(format!("{flying} on top"));
+        }
+        match (self.throttled, self.url_requests) {
+            (Some(throttled), _) => parts.push(format!("{} throttled", grouped(throttled))),
+            (None, Some(_)) => after.push("no data point for throttles".to_owned()),
+            (None, None) => {}
+        }
+        if let Some(refused) = self.refused() {
+            parts.push(format!("{} refused", grouped(refused)));
+        }
+        match self.untold() {
+            Some(rest) if rest > 0 => {
+                parts.push(format!("{} without a trace", grouped(rest.unsigned_abs())));
+            }
+            Some(rest) if rest < 0 => {
+                let ahead = grouped(rest.unsigned_abs());
+                after.push(format!("CloudWatch is {ahead} behind"));
+            }
+            _ => {}
+        }
+        let left = match (self.url_requests, self.saw_metrics) {
+            (Some(requests), _) => format!("{} URL requests", grouped(requests)),
+            (None, true) => "no data point for URL requests".to_owned(),
+            (None, false) => "URL requests not seen".to_owned(),
+        };
+        let sign = if self.url_requests.is_some() { " = " } else { ": " };
+        let after = after.into_iter().fold(String::new(), |all, part| all + "; " + &part);
+        format!("{left}{sign}{}{after}", parts.join(" + "))
+    }
+}
+
+/// Writes a number with commas between its thousands.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: Sum = Sum {
+        url_requests: Some(2_704),
+        invocations: Some(2_704),
+        throttled: Some(0),
+        logged: 2_695,
+        spilled: 0,
+        died: 0,
+        in_flight: 9,
+        oldest: Some(SignedDuration::from_secs(74)),
+        saw_lines: true,
+        saw_metrics: true,
+    };
+
+    #[test]
+    fn the_sum_is_one_line() {
+        let line = "2,704 URL requests = 2,695 logged + 9 in flight (oldest 74 s) + 0 throttled + 0 refused";
+        assert_eq!(WHOLE.line(), line);
+    }
+
+    #[test]
+    fn what_still_runs_may_not_be_counted_yet() {
+        let sum = Sum { url_requests: Some(2_695), invocations: Some(2_695), ..WHOLE };
+        assert_eq!(
+            sum.line(),
+            "2,695 URL requests = 2,695 logged + 0 throttled + 0 refused; 9 in flight (oldest 74 s) on top"
+        );
+        assert_eq!(sum.untold(), Some(0));
+    }
+
+    #[test]
+    fn what_has_no_trace_is_said_and_so_is_a_cloudwatch_that_is_behind() {
+        let calm = Sum { in_flight: 0, oldest: None, ..WHOLE };
+        assert_eq!(calm.untold(), Some(9));
+        assert!(calm.line().ends_with("0 in flight + 0 throttled + 0 refused + 9 without a trace"));
+        let died = Sum { died: 5, spilled: 4, ..calm };
+        assert_eq!(died.untold(), Some(0));
+        assert!(
+            died.line().contains("2,695 logged + 4 spilled + 5 died unlogged"),
+            "{}",
+            died.line()
+        );
+        let behind = Sum { invocations: Some(2_000), url_requests: Some(2_000), ..calm };
+        assert!(behind.line().ends_with("; CloudWatch is 695 behind"), "{}", behind.line());
+    }
+
+    #[test]
+    fn no_data_point_is_said_and_is_not_zero() {
+        let blind = Sum { url_requests: None, invocations: None, throttled: None, ..WHOLE };
+        let line = "no data point for URL requests: 2,695 logged; 9 in flight (oldest 74 s) on top";
+        assert_eq!(blind.line(), line);
+        assert_eq!((blind.refused(), blind.untold()), (None, None));
+        let denied =
+            Sum { saw_metrics: false, saw_lines: false, in_flight: 0, oldest: None, ..blind };
+        let line = "URL requests not seen: 2,695 logged; what is in flight or died is not known";
+        assert_eq!(denied.line(), line);
+        let half = Sum { throttled: None, ..WHOLE };
+        assert!(half.line().ends_with("; no data point for throttles"), "{}", half.line());
+    }
+
+    #[test]
+    fn where_nothing_ran_everything_was_refused() {
+        let refused = Sum {
+            url_requests: Some(1_140),
+            invocations: None,
+            throttled: None,
+            logged: 0,
+            in_flight: 0,
+            oldest: None,
+            ..WHOLE
+        };
+        assert_eq!(refused.refused(), Some(1_140));
+    }
+
+    #[test]
+    fn thousands_are_grouped() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}
