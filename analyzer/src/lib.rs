@@ -20,6 +20,7 @@ pub mod needle;
 pub mod classify;
 pub mod evidence;
 pub mod cloudwatch;
+pub mod unlogged;
 pub mod advice;
 mod proof;
 pub mod verdict;

@@ -21,6 +21,7 @@ use crate::window::Window;
 
 pub use self::minute::{Counts, Minute};
 pub use self::sum::Sum;
+pub(crate) use self::sum::grouped;
 pub use crate::aws::Trouble;
 
 /// The longest that Lambda lets an invocation run; taken where the function's own limit is not known.
