@@ -19,6 +19,7 @@ pub mod decode;
 pub mod needle;
 pub mod classify;
 pub mod evidence;
+pub mod deployment;
 pub mod cloudwatch;
 pub mod advice;
 mod proof;

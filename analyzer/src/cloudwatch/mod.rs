@@ -7,8 +7,13 @@
 //! missing, or a service that does not answer, is a value ([`Unseen`]) and never an error: whoever
 //! judges says what could not be seen. No data point is not zero, so every figure is an [`Option`].
 
+mod gather;
+pub(crate) mod journal;
 mod minute;
+mod observe;
+mod platform;
 mod sum;
+pub(crate) mod watch;
 
 use std::collections::HashSet;
 
@@ -20,6 +25,7 @@ use crate::permission::Action;
 use crate::window::Window;
 
 pub use self::minute::{Counts, Minute};
+pub use self::observe::{Limits, Scope, observe, observe_within};
 pub use self::sum::Sum;
 pub use crate::aws::Trouble;
 
