@@ -25,8 +25,10 @@ use crate::permission::Action;
 use crate::window::Window;
 
 pub use self::minute::{Counts, Minute};
+pub(crate) use self::observe::last_line;
 pub use self::observe::{Limits, Scope, observe, observe_within};
 pub use self::sum::Sum;
+pub(crate) use self::sum::grouped;
 pub use crate::aws::Trouble;
 
 /// The longest that Lambda lets an invocation run; taken where the function's own limit is not known.
@@ -242,6 +244,17 @@ impl DeathKind {
             Self::OutOfMemory => "out of memory",
             Self::StartUp => "start-up failure",
         }
+    }
+}
+
+impl serde::Serialize for Unseen {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        let mut unseen = to.serialize_struct("Unseen", 3)?;
+        unseen.serialize_field("action", self.action.name())?;
+        unseen.serialize_field("trouble", &self.trouble.to_string())?;
+        unseen.serialize_field("means", self.means)?;
+        unseen.end()
     }
 }
 

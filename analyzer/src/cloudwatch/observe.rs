@@ -79,6 +79,29 @@ pub async fn observe_within(
     observed
 }
 
+/// Finds the newest line of a window, without reading more than it must.
+pub(crate) async fn last_line(
+    deployment: &Deployment,
+    window: &Window,
+) -> Result<Option<Timestamp>, Trouble> {
+    let watch = CloudWatch::new(deployment.config());
+    for slice in slices(window) {
+        let (mut next, mut newest) = (None, None);
+        loop {
+            let page = watch.lines(&deployment.log_group, &slice, next).await?;
+            newest = newest.max(page.items.iter().map(|line| line.at).max());
+            next = page.next;
+            if next.is_none() {
+                break;
+            }
+        }
+        if newest.is_some() {
+            return Ok(newest);
+        }
+    }
+    Ok(None)
+}
+
 async fn look(
     watch: &dyn Watch,
     observed: &mut Observed,
