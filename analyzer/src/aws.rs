@@ -154,3 +154,12 @@ where
     // What was tried for credentials is a list, one a line.
     said.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
+
+/// Makes a client of S3.
+pub(crate) fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
+    // A server with an endpoint of its own rarely answers to `bucket.host`.
+    let own_endpoint =
+        config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+    let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint);
+    aws_sdk_s3::Client::from_conf(s3.build())
+}

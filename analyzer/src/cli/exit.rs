@@ -5,16 +5,17 @@ use std::process::ExitCode;
 /// The table, as `--help` prints it.
 pub(super) const TABLE: &str = "\
 Exit codes:
-  0  a verdict was given
+  0  a verdict was given, or all is well
   1  unknown, or nothing found
   2  the command line is wrong
   3  source or AWS unreachable, missing, or not allowed
-  4  partial data: some logs could not be read";
+  4  partial data: some logs could not be read, or a right is missing
+  5  unhealthy";
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// A verdict was given.
+    /// A verdict was given, or all is well.
     Answered = 0,
     /// Nothing was found, or nothing decides.
     Unknown = 1,
@@ -22,8 +23,10 @@ pub enum Exit {
     Usage = 2,
     /// The source cannot be used.
     Unreachable = 3,
-    /// Some logs could not be read.
+    /// Some logs could not be read, or a right is missing.
     Partial = 4,
+    /// What was checked is not well.
+    Unhealthy = 5,
 }
 
 impl From<Exit> for ExitCode {

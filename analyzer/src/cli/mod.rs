@@ -1,17 +1,31 @@
 //! The command line: one file per command, one type for how it ends.
 
 mod exit;
+mod named;
 mod place;
 mod origin;
 mod show;
 mod tail;
+mod capacity;
+mod validate;
+mod recover;
+mod permissions;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use jiff::{SignedDuration, Zoned};
 
 pub use exit::Exit;
+
+use crate::cloudwatch::Unseen;
+use crate::permission::Action;
+use crate::window::{Window, parse_moment};
+
+/// How far the proxy's clock, or Lambda's, may be ahead of ours.
+const SKEW: SignedDuration = SignedDuration::from_mins(15);
 
 /// Tells whose error it was: OpenAI's, the proxy's, AWS's, the network's or the client's.
 #[derive(Parser)]
@@ -29,6 +43,14 @@ enum Command {
     Show(show::ShowArguments),
     /// Show new exchanges as they land, a line each
     Tail(tail::TailArguments),
+    /// Say whether there are slots enough, and which command changes it
+    Capacity(capacity::CapacityArguments),
+    /// Check a deployment: what must be there, and what breaks in practice
+    Validate(validate::ValidateArguments),
+    /// Put records that S3 had refused in their place in the logs
+    Recover(recover::RecoverArguments),
+    /// Print the smallest IAM policy for a command
+    Permissions(permissions::PermissionsArguments),
 }
 
 /// Runs the command line.
@@ -53,6 +75,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Origin(arguments) => origin::run(*arguments).await,
             Command::Show(arguments) => show::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
+            Command::Capacity(arguments) => capacity::run(arguments).await,
+            Command::Validate(arguments) => validate::run(arguments).await,
+            Command::Recover(arguments) => recover::run(arguments).await,
+            Command::Permissions(arguments) => permissions::run(arguments).await,
         }
     });
     match done {
@@ -74,17 +100,65 @@ struct Failure {
     exit: Exit,
 }
 
-/// Reads the clock, in the zone of whoever asks.
-fn current_time() -> jiff::Zoned {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
-    let now = jiff::Timestamp::now();
-    now.to_zoned(jiff::tz::TimeZone::system())
-}
-
 /// Says something to the person: stderr, since stdout is for data.
 fn say(line: &str) {
     #[expect(clippy::print_stderr, reason = "the command line's one way to talk to a person")]
     {
         eprintln!("{line}");
     }
+}
+
+/// Hands data out: stdout. A closed pipe (`| head`) is the reader's choice.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Reads the clock, in the zone of whoever asks.
+fn current_time() -> Zoned {
+    #[expect(clippy::disallowed_methods, reason = "commands run now, whatever they decide later")]
+    let now = jiff::Timestamp::now();
+    now.to_zoned(jiff::tz::TimeZone::system())
+}
+
+/// Reads `--since` and `--until`.
+fn window(since: &str, until: Option<&str>, now: &Zoned) -> Result<Window, Failure> {
+    let wrong = |error: String| Failure { error, hint: None, exit: Exit::Usage };
+    let moment = |flag: &str, text: &str| {
+        parse_moment(text, now).map_err(|error| wrong(format!("{flag}: {error}")))
+    };
+    let since = moment("--since", since)?;
+    let until = match until {
+        Some(until) => moment("--until", until)?,
+        None => now.timestamp() + SKEW,
+    };
+    if since >= until {
+        return Err(wrong(format!("--since {since} is not before --until {until}")));
+    }
+    Ok(Window { since, until })
+}
+
+/// Names what could not be seen, and how to be let see it.
+fn say_unseen(unseen: &[Unseen], command: &str) {
+    for unseen in unseen {
+        say(&crate::report::printable(&format!("unseen  {unseen} ({})", unseen.trouble)));
+    }
+    let denied = |unseen: &Unseen| matches!(unseen.trouble, crate::aws::Trouble::Denied(_));
+    if unseen.iter().any(denied) {
+        say(&format!(
+            "hint: `analyzer permissions {command}` prints the smallest policy that lets"
+        ));
+    }
+    if let Some(hint) = unseen.iter().find_map(|unseen| unseen.trouble.hint()) {
+        say(&format!("hint: {hint}"));
+    }
+}
+
+/// Says how a command ends that could not see everything: `needed` is what it cannot do without.
+fn end_of_unseen(unseen: &[Unseen], needed: Action) -> Option<Exit> {
+    if unseen.is_empty() {
+        return None;
+    }
+    let is_blind =
+        unseen.iter().any(|unseen| unseen.action == needed && unseen.trouble.is_everywhere());
+    Some(if is_blind { Exit::Unreachable } else { Exit::Partial })
 }

@@ -7,8 +7,13 @@
 //! missing, or a service that does not answer, is a value ([`Unseen`]) and never an error: whoever
 //! judges says what could not be seen. No data point is not zero, so every figure is an [`Option`].
 
+mod gather;
+pub(crate) mod journal;
 mod minute;
+mod observe;
+mod platform;
 mod sum;
+pub(crate) mod watch;
 
 use std::collections::HashSet;
 
@@ -20,6 +25,8 @@ use crate::permission::Action;
 use crate::window::Window;
 
 pub use self::minute::{Counts, Minute};
+pub(crate) use self::observe::last_line;
+pub use self::observe::{Limits, Scope, observe, observe_within};
 pub use self::sum::Sum;
 pub(crate) use self::sum::grouped;
 pub use crate::aws::Trouble;
@@ -237,6 +244,17 @@ impl DeathKind {
             Self::OutOfMemory => "out of memory",
             Self::StartUp => "start-up failure",
         }
+    }
+}
+
+impl serde::Serialize for Unseen {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        let mut unseen = to.serialize_struct("Unseen", 3)?;
+        unseen.serialize_field("action", self.action.name())?;
+        unseen.serialize_field("trouble", &self.trouble.to_string())?;
+        unseen.serialize_field("means", self.means)?;
+        unseen.end()
     }
 }
 

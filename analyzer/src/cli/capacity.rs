@@ -1,0 +1,194 @@
+//! `analyzer capacity`: were there slots enough, and which command changes it.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use super::named::Named;
+use super::{Exit, Failure, current_time, end_of_unseen, print, say_unseen, window};
+use crate::capacity::{AccountSlots, Capacity, State, capacity};
+use crate::cloudwatch::{Observed, Scope, Unseen, grouped, observe};
+use crate::deployment::Deployment;
+use crate::deployment::lambda::Lambda;
+use crate::permission::Action;
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  analyzer capacity
+  analyzer capacity --since 02:00 --stack codex-proxy-blue
+  analyzer capacity --since 7d --json | jq .capacity.needed
+
+needed is the most slots in use at a time; where requests were refused, requests a second in the
+busiest refused minute times the mean time that an exchange holds its slot.
+Ends with 5 when requests were refused. See `analyzer --help` for exit codes.")]
+pub(super) struct CapacityArguments {
+    #[command(flatten)]
+    named: Named,
+    /// From when: 30m, 2h, 3d, 02:10, 2026-11-22 or RFC 3339
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    since: String,
+    /// Until when; now by default
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(arguments: CapacityArguments) -> Result<Exit, Failure> {
+    let now = current_time();
+    let window = window(&arguments.since, arguments.until.as_deref(), &now)?;
+    let deployment = Deployment::resolve(arguments.named.names(None)).await;
+    let (mut observed, account) = futures::join!(
+        observe(&deployment, &window, Scope::Metrics, now.timestamp()),
+        account(&deployment),
+    );
+    let account = account.map_err(|unseen| observed.unseen.push(unseen)).ok();
+    // The logs and names of other places are no matter here.
+    observed.unseen.retain(|unseen| unseen.action != Action::GetFunctionConfiguration);
+    let capacity = capacity(&observed, account);
+    if arguments.json {
+        print(&json(&observed, &capacity));
+    } else {
+        print(&text(&observed, &capacity, now.time_zone()));
+    }
+    say_unseen(&observed.unseen, "capacity");
+    Ok(match (capacity.state, end_of_unseen(&observed.unseen, Action::GetMetricData)) {
+        (State::Short, _) => Exit::Unhealthy,
+        (_, Some(exit)) => exit,
+        (State::Unknown, None) => Exit::Unknown,
+        (State::Enough | State::Tight, None) => Exit::Answered,
+    })
+}
+
+async fn account(deployment: &Deployment) -> Result<AccountSlots, Unseen> {
+    let unseen = |trouble| Unseen {
+        action: Action::GetAccountSettings,
+        trouble,
+        means: "cannot tell how many slots the account has left",
+    };
+    if deployment.region.is_none() {
+        return Err(unseen(crate::aws::Trouble::NoRegion));
+    }
+    let account = Lambda::new(deployment.config()).account().await.map_err(unseen)?;
+    Ok(AccountSlots { slots: account.slots, free: account.free() })
+}
+
+fn json(observed: &Observed, capacity: &Capacity) -> String {
+    let value = json!({
+        "function": observed.function,
+        "region": observed.region,
+        "window": {"since": observed.window.since, "until": observed.window.until.min(observed.asked_at)},
+        "capacity": capacity,
+        "command": command(capacity),
+        "unseen": observed.unseen,
+    });
+    format!("{value:#}\n")
+}
+
+fn command(capacity: &Capacity) -> Option<String> {
+    let slots = capacity.suggested?;
+    Some(format!("scripts/deploy.sh --reserved-concurrent-executions {slots}"))
+}
+
+/// The command that asks AWS for a larger account.
+fn quota(capacity: &Capacity) -> String {
+    // A quota is raised in hundreds; what must stay unreserved comes on top.
+    let wanted =
+        capacity.needed.unwrap_or(100).saturating_mul(2).max(900).div_ceil(100) * 100 + 100;
+    format!(
+        "aws service-quotas request-service-quota-increase --service-code lambda \
+         --quota-code L-B99A9384 --desired-value {wanted}"
+    )
+}
+
+fn text(observed: &Observed, capacity: &Capacity, zone: &TimeZone) -> String {
+    let number = |number: Option<u64>| number.map_or("no data point".to_owned(), grouped);
+    let hour = |time: jiff::Timestamp| time.to_zoned(zone.clone()).strftime("%H:%M").to_string();
+    let function = &observed.function;
+    let mut text = match capacity.state {
+        State::Short => format!(
+            "short: Lambda refused {} requests to {function} for want of a slot.\nacts    us\n",
+            number(capacity.throttles)
+        ),
+        State::Tight => {
+            format!("tight: nobody was refused, but {function} nearly ran out of slots.\n")
+        }
+        State::Enough => format!("enough: nobody was refused, {function} has slots to spare.\n"),
+        State::Unknown if !observed.saw_metrics() => {
+            format!("unknown: the metrics of {function} could not be read.\n")
+        }
+        State::Unknown => format!(
+            "unknown: CloudWatch has no data point for {function}; either nothing ran, or it has another name.\n"
+        ),
+    };
+    let mut line = |label: &str, said: String| {
+        let _ = writeln!(text, "{label:8}{said}");
+    };
+    let reserved = match (capacity.reserved, capacity.shared) {
+        (Some(slots), _) => format!("{slots} reserved"),
+        (None, true) => "none reserved, the account's are shared".to_owned(),
+        (None, false) => "reserved: not seen".to_owned(),
+    };
+    let needed = capacity.needed.map_or("not known".to_owned(), |needed| needed.to_string());
+    line("slots", format!("{reserved}; used at most: {}; needed: {needed}", number(capacity.used)));
+    if let Some(formula) = capacity.formula {
+        line(
+            "formula",
+            format!(
+                "{:.2} requests a second in the busiest refused minute ({}) x {:.0} s each",
+                formula.per_second,
+                hour(formula.at),
+                formula.mean_s
+            ),
+        );
+    }
+    if let (Some((since, until)), Some(counts)) = (capacity.refused_between, capacity.meanwhile) {
+        line(
+            "proof",
+            format!(
+                "CloudWatch {}-{}: {} throttles, {} ran, concurrency {}",
+                hour(since),
+                hour(until),
+                number(counts.throttles),
+                number(counts.invocations),
+                number(counts.concurrent_max)
+            ),
+        );
+        let ended = "each ended a turn at once (Codex does not retry a 429)";
+        line("hurt", format!("{}; throttled requests carry no name", ended));
+    } else {
+        let requests = number(capacity.url_requests);
+        let throttles = number(capacity.throttles);
+        let ran = number(capacity.invocations);
+        line("proof", format!("URL requests: {requests}; ran: {ran}; throttles: {throttles}"));
+    }
+    if let Some(account) = capacity.account {
+        line(
+            "account",
+            format!(
+                "{} slots, {} free to reserve",
+                grouped(account.slots.into()),
+                grouped(account.free.into())
+            ),
+        );
+    }
+    let now = capacity.reserved.map_or("none".to_owned(), |slots| slots.to_string());
+    let free = capacity.account.map_or(String::new(), |account| format!(", free {}", account.free));
+    match command(capacity) {
+        Some(command) => line("do", format!("{command}   (now {now}, needed {needed}{free})")),
+        None if capacity.account_too_small => {}
+        None => line("do", "nothing".to_owned()),
+    }
+    if capacity.account_too_small {
+        line("", format!("the account has too few slots; ask for more: {}", quota(capacity)));
+    }
+    let until = observed.window.until.min(observed.asked_at);
+    let looked = crate::window::Window { since: observed.window.since, until };
+    let region = observed.region.as_deref().unwrap_or("no region");
+    line("looked", format!("{}, {region}", looked.describe(zone)));
+    text
+}

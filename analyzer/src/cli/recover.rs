@@ -1,0 +1,216 @@
+//! `analyzer recover`: spilled records out of the lines, into the logs.
+
+use std::fs::File;
+use std::io;
+
+use clap::Args;
+use serde_json::json;
+
+use super::named::Named;
+use super::{Exit, Failure, current_time, end_of_unseen, print, say, say_unseen, window};
+use crate::cloudwatch::{Limits, Scope, Unseen, observe_within};
+use crate::deployment::Deployment;
+use crate::permission::Action;
+use crate::recover::{self, Recovered};
+use crate::report::printable;
+use schemas::spill::Spilled;
+
+/// Keys that are named.
+const NAMED: usize = 20;
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  analyzer recover --dry-run
+  analyzer recover --since 7d --stack codex-proxy-blue
+  analyzer recover --from proxy-stdout.log --source ./codex-proxy-logs
+  aws logs tail /aws/lambda/codex-proxy | analyzer recover --from - --source s3://my-bucket/codex
+
+A record is put only where nothing is yet, so it can be run again and again. Ends with 4 when a record
+is broken, could not be put, or stands there with other bytes. See `analyzer --help` for exit codes.")]
+pub(super) struct RecoverArguments {
+    #[command(flatten)]
+    named: Named,
+    /// Where the records go: the folder or `s3://BUCKET[/PREFIX]` above logs/ [default: the
+    /// deployment's]
+    #[arg(long, env = "ANALYZER_SOURCE", value_name = "PLACE")]
+    source: Option<String>,
+    /// Read this file in place of the log group: saved or exported lines; - is stdin
+    #[arg(long, value_name = "FILE")]
+    from: Option<String>,
+    /// From when the lines are read: 30m, 2h, 3d, 02:10, 2026-11-22 or RFC 3339
+    #[arg(long, value_name = "TIME", default_value = "24h", conflicts_with = "from")]
+    since: String,
+    /// Until when; now by default
+    #[arg(long, value_name = "TIME", conflicts_with = "from")]
+    until: Option<String>,
+    /// Say what would be put, and put nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found, and where.
+struct Found {
+    place: String,
+    spilled: Vec<Spilled>,
+    broken: Vec<String>,
+    unseen: Vec<Unseen>,
+    /// The lines of the whole window were read.
+    is_all: bool,
+}
+
+pub(super) async fn run(arguments: RecoverArguments) -> Result<Exit, Failure> {
+    let source = arguments.source.clone().filter(|place| !place.is_empty());
+    let needs_aws = arguments.from.is_none() || source.is_none();
+    let deployment = match (needs_aws, &source) {
+        (false, Some(place)) if !place.starts_with("s3://") => None,
+        _ => Some(Deployment::resolve(arguments.named.clone().names(source.clone())).await),
+    };
+    let place = source.or_else(|| deployment.as_ref().and_then(|it| it.source.clone()));
+    let Some(place) = place else {
+        if let Some(deployment) = &deployment {
+            say_unseen(&deployment.unseen, "recover");
+        }
+        return Err(Failure {
+            error: "nothing says where the logs are".to_owned(),
+            hint: Some("name them: --source s3://BUCKET[/PREFIX] or a folder".to_owned()),
+            exit: Exit::Unreachable,
+        });
+    };
+    let found = match (&arguments.from, &deployment) {
+        (Some(file), _) => of_file(file)?,
+        (None, Some(deployment)) => of_lines(&arguments, deployment).await?,
+        (None, None) => return Err(unreadable("the log group", "no deployment is named")),
+    };
+    let aws;
+    let aws = match &deployment {
+        Some(deployment) => deployment.config(),
+        None => {
+            aws = aws_config::SdkConfig::builder().build();
+            &aws
+        }
+    };
+    let configuration = deployment.as_ref().and_then(|it| it.configuration.as_ref());
+    let kms_key = configuration.and_then(|configuration| configuration.kms_key.as_deref());
+    let destination = recover::open(&place, aws, kms_key);
+    let Found { place: from, spilled, broken, unseen, is_all } = found;
+    let recovered = recover::recover(spilled, broken, &*destination, arguments.dry_run).await;
+    let is_blind = end_of_unseen(&unseen, Action::FilterLogEvents);
+    if arguments.json {
+        print(&json(&arguments, &from, &place, is_all, &recovered, &unseen));
+    } else {
+        print(&text(&from, &place, arguments.dry_run, &recovered));
+    }
+    if !is_all {
+        say(
+            "warning: the lines of a part of the window were not read; run it again with a later --since",
+        );
+    }
+    name(&recovered);
+    say_unseen(&unseen, "recover");
+    Ok(match is_blind {
+        Some(exit) => exit,
+        None if recovered.is_whole() && is_all => Exit::Answered,
+        None => Exit::Partial,
+    })
+}
+
+fn of_file(file: &str) -> Result<Found, Failure> {
+    let lines = match file {
+        "-" => recover::read_exported(io::stdin().lock()),
+        file => File::open(file).and_then(recover::read_exported),
+    };
+    let lines = lines.map_err(|error| unreadable(file, &error.to_string()))?;
+    let (spilled, broken) = recover::assemble(lines);
+    let place = if file == "-" { "stdin" } else { file }.to_owned();
+    Ok(Found { place, spilled, broken, unseen: Vec::new(), is_all: true })
+}
+
+async fn of_lines(arguments: &RecoverArguments, deployment: &Deployment) -> Result<Found, Failure> {
+    let now = current_time();
+    let window = window(&arguments.since, arguments.until.as_deref(), &now)?;
+    let scope = Scope::MetricsAndLines;
+    let observed = observe_within(deployment, &window, scope, now.timestamp(), Limits::WORK).await;
+    let is_all = observed.saw_lines();
+    let mut unseen = observed.unseen;
+    unseen.retain(|unseen| unseen.action == Action::FilterLogEvents);
+    Ok(Found {
+        place: deployment.log_group.clone(),
+        spilled: observed.spilled,
+        broken: observed.broken_spills,
+        is_all: is_all || !unseen.is_empty(),
+        unseen,
+    })
+}
+
+fn unreadable(place: &str, why: &str) -> Failure {
+    Failure { error: format!("cannot read `{place}`: {why}"), hint: None, exit: Exit::Unreachable }
+}
+
+fn text(from: &str, place: &str, is_dry: bool, recovered: &Recovered) -> String {
+    let Recovered { found, put, already, other_bytes, broken, no_log, failed } = recovered;
+    let verb = if is_dry { "would be put" } else { "put" };
+    let mut text = format!(
+        "{found} spilled records in {from}: {} {verb} into {place}, {already} were there already",
+        put.len()
+    );
+    let wrong = [
+        (other_bytes.len(), "stand there with other bytes"),
+        (broken.len(), "are broken"),
+        (no_log.len(), "name no log"),
+        (failed.len(), "could not be put"),
+    ];
+    for (count, what) in wrong.into_iter().filter(|(count, _)| *count > 0) {
+        text.push_str(&format!(", {count} {what}"));
+    }
+    printable(&text) + "\n"
+}
+
+/// Names on stderr what is not in its place.
+fn name(recovered: &Recovered) {
+    let key = |key: &String| key.clone();
+    let all = [
+        (
+            "stands there with other bytes",
+            recovered.other_bytes.iter().map(key).collect::<Vec<_>>(),
+        ),
+        ("is broken: a part is missing or damaged", recovered.broken.iter().map(key).collect()),
+        ("names no log, and is not put anywhere", recovered.no_log.iter().map(key).collect()),
+    ];
+    for (what, keys) in all {
+        for key in keys.iter().take(NAMED) {
+            say(&printable(&format!("  {key} {what}")));
+        }
+    }
+    for failed in recovered.failed.iter().take(NAMED) {
+        say(&printable(&format!("  {}: {}", failed.key, failed.why)));
+    }
+    if recovered.failed.iter().any(|failed| failed.why.contains(" denied")) {
+        say("hint: `analyzer permissions recover` prints the smallest policy that lets");
+    }
+    if !recovered.broken.is_empty() {
+        say("hint: a part may stand before --since, or the log group's retention has taken it");
+    }
+}
+
+fn json(
+    arguments: &RecoverArguments,
+    from: &str,
+    place: &str,
+    is_all: bool,
+    recovered: &Recovered,
+    unseen: &[Unseen],
+) -> String {
+    let value = json!({
+        "from": from,
+        "into": place,
+        "dry_run": arguments.dry_run,
+        "all_lines_read": is_all && unseen.is_empty(),
+        "recovered": recovered,
+        "unseen": unseen,
+    });
+    format!("{value:#}\n")
+}
