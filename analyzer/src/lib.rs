@@ -7,7 +7,10 @@
 
 pub mod cli;
 pub mod window;
+mod fold;
+mod python;
 mod paste;
+pub mod ids;
 pub mod recognise;
 pub mod question;
 mod aws;
@@ -17,10 +20,13 @@ pub mod read;
 pub mod decode;
 pub mod needle;
 pub mod classify;
+pub mod turn;
 pub mod evidence;
 pub mod advice;
 mod proof;
+mod nearest;
 pub mod verdict;
 mod presume;
+mod refusal;
 pub mod judge;
 pub mod report;

@@ -1,6 +1,8 @@
-//! One answer, two forms: text for people, JSON for programs.
+//! One answer, three forms: text for a terminal, Markdown for chats and tickets, JSON for programs.
 
 mod json;
+mod lines;
+mod markdown;
 mod text;
 
 use jiff::Timestamp;
@@ -13,7 +15,9 @@ use crate::verdict::Verdict;
 use crate::window::Window;
 
 pub use json::{JsonAnswer, render as to_json, schema};
-pub use text::{printable, render as to_text, render_list};
+pub use lines::printable;
+pub use markdown::{render as to_markdown, render_list as list_in_markdown};
+pub use text::{render as to_text, render_list};
 
 /// Everything that an answer says.
 #[derive(Debug)]
