@@ -4,8 +4,6 @@
 //! body is the proxy's; any other error text is OpenAI's; no error shape is a success. A success
 //! that merely quotes an error is none.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
 use schemas::body::{self, BodyError, Shape, Terminal};
 use schemas::catalogue::ErrorCode;
@@ -13,7 +11,7 @@ use schemas::origin::{AnsweredBy, Ending, Origin};
 use schemas::record::LoggedError;
 use schemas::view::{ErrorField, RecordView};
 
-use crate::recognise::fold;
+use crate::fold::{fold, unescaped};
 
 /// Bytes of an error body that are searched for words.
 const SEARCHED_BYTES: usize = 64 << 10;
@@ -49,6 +47,8 @@ pub struct Exchange {
     pub upstream_request_id: Option<String>,
     /// Cloudflare's id.
     pub cf_ray: Option<String>,
+    /// Lambda's id of the invocation.
+    pub lambda_request_id: Option<String>,
     /// How long it took.
     pub duration_ms: Option<f64>,
     /// Whether the proxy ran as a Lambda function; `None` where the record does not say.
@@ -56,6 +56,15 @@ pub struct Exchange {
     /// Folded text in which the words of a question are looked for: of a failure its error, of a
     /// success its body.
     pub searched: String,
+}
+
+impl Exchange {
+    /// Tells whether an id is one of this exchange's: ours, OpenAI's, its edge's, or Lambda's.
+    #[must_use]
+    pub fn has_id(&self, id: &str) -> bool {
+        let others = [&self.upstream_request_id, &self.cf_ray, &self.lambda_request_id];
+        self.exchange_id == id || others.into_iter().flatten().any(|other| other == id)
+    }
 }
 
 /// Classifies a record. `key` and `listed_at` stand in for what an old one does not say.
@@ -77,6 +86,7 @@ pub fn classify(view: &RecordView<'_>, key: &str, listed_at: Timestamp) -> Excha
         turn_id: view.turn_id.clone(),
         upstream_request_id: view.upstream_request_id.clone(),
         cf_ray: view.cf_ray.clone(),
+        lambda_request_id: view.lambda_request_id.clone(),
         duration_ms: view.duration_ms,
         on_lambda: view.on_lambda,
         searched,
@@ -110,7 +120,7 @@ fn failure(view: &RecordView<'_>) -> Failure {
     };
     let streamed = Shape::of(&body) == Shape::Events;
     let Some(error) = error else {
-        return (None, None, fold(&unescaped(&String::from_utf8_lossy(&body))));
+        return (None, None, fold(&unescaped(&String::from_utf8_lossy(&body), ' ')));
     };
     let terminal = if streamed { body::read(&body).terminal } else { None };
     let mut text = format!("{} {}", error.code, error.message);
@@ -124,33 +134,6 @@ fn failure(view: &RecordView<'_>) -> Failure {
         text.push_str(&String::from_utf8_lossy(body));
     }
     (Some(error), terminal, fold(&text))
-}
-
-/// Takes the escapes out of a body that is JSON, or a stream of it, for the search: what is no
-/// escape stays as it is.
-fn unescaped(text: &str) -> Cow<'_, str> {
-    if !text.contains('\\') {
-        return Cow::Borrowed(text);
-    }
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('\\') {
-        plain.push_str(before);
-        let code = |digits: &str| u32::from_str_radix(digits, 16).ok();
-        let (character, length) = match after.as_bytes().first() {
-            Some(b'n' | b'r' | b't') => (' ', 1),
-            Some(&same @ (b'"' | b'\\' | b'/')) => (char::from(same), 1),
-            Some(b'u') => match after.get(1..5).and_then(code) {
-                Some(code) => (char::from_u32(code).unwrap_or('\u{fffd}'), 5),
-                None => ('\\', 0),
-            },
-            _ => ('\\', 0),
-        };
-        plain.push(character);
-        rest = &after[length..];
-    }
-    plain.push_str(rest);
-    Cow::Owned(plain)
 }
 
 fn of_old_record(view: &RecordView<'_>, body: &[u8]) -> Option<LoggedError> {

@@ -4,7 +4,7 @@
 //! and reading only adds detail. Everywhere else only what was read can count, and the answer says
 //! so. Each exchange counts once, whatever the number of its objects.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use schemas::origin::Origin;
@@ -13,6 +13,7 @@ use crate::classify::Exchange;
 use crate::list::Logs;
 use crate::question::{Question, Selection};
 use crate::read::{Reading, Unread};
+use crate::turn::{self, Try, Turns};
 
 /// How long ago a failure still counts as going on.
 const RECENT: SignedDuration = SignedDuration::from_mins(5);
@@ -52,8 +53,13 @@ pub struct Evidence {
     pub developers: BTreeSet<String>,
     /// Tokens hurt, of all matches.
     pub tokens: BTreeSet<String>,
-    /// Turns hurt, of the matches that were read.
-    pub turns: u64,
+    /// Turns hurt, and their tries, of the matches that were read.
+    pub turns: Turns,
+    /// Every developer in the logs that were read.
+    pub names: BTreeSet<String>,
+    /// How tokens were used, by their first 8 digits: those of matches, and others of the same
+    /// developers.
+    pub tokens_seen: BTreeMap<String, TokenUse>,
     /// Models, of the matches that were read.
     pub models: BTreeSet<String>,
     /// First match.
@@ -70,6 +76,17 @@ pub struct Evidence {
     pub last_of_filtered: Option<Exchange>,
     /// Successes in the window whose logs were not read.
     pub unread_successes: u64,
+}
+
+/// How a token was used in the window.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenUse {
+    /// Whose it is, where a log that was read says so.
+    pub developer: Option<String>,
+    /// Exchanges in which it was not refused.
+    pub accepted: u64,
+    /// The last of these.
+    pub last_accepted: Option<Timestamp>,
 }
 
 /// What was read.
@@ -96,7 +113,8 @@ impl Question {
         let wanted = &self.recognised.wanted;
         let keys: HashSet<_> = reading.exchanges.iter().map(|read| read.key.clone()).collect();
         let mut ids = HashSet::new();
-        let mut turns = HashSet::new();
+        let mut tries = Vec::new();
+        let mut owners = HashMap::new();
         let recent = self.window.until.min(self.now) - RECENT;
         for exchange in reading.exchanges {
             if !ids.insert(exchange.exchange_id.clone()) {
@@ -109,6 +127,10 @@ impl Question {
             if let Some(on_lambda) = exchange.on_lambda {
                 evidence.on_lambda = Some(on_lambda || evidence.on_lambda == Some(true));
             }
+            if let Some(name) = &exchange.developer {
+                evidence.names.insert(name.clone());
+                owners.extend(exchange.token8.clone().map(|token| (token, name.clone())));
+            }
             if self.filters.hold(&exchange) && evidence.last_of_filtered.is_none() {
                 evidence.last_of_filtered = Some(exchange.clone());
             }
@@ -120,8 +142,8 @@ impl Question {
                 continue;
             }
             let Some(error) = &exchange.error else {
-                let quotes = !wanted.words.is_empty() && exchange.searched.contains(&wanted.words);
-                evidence.quoted += u64::from(quotes);
+                evidence.quoted += u64::from(wanted.is_said_in(&exchange.searched));
+                tries.push(Try::of(&exchange, false));
                 continue;
             };
             if !is_named && !wanted.matches(&exchange) {
@@ -132,15 +154,11 @@ impl Question {
             evidence.developers.extend(exchange.developer.clone());
             evidence.tokens.extend(exchange.token8.clone());
             evidence.models.extend(exchange.model.clone());
-            let turn = (exchange.session_id.clone(), exchange.turn_id.clone());
-            let turn = match turn {
-                (None, None) => (Some(exchange.exchange_id.clone()), None),
-                known => known,
-            };
-            turns.insert(turn);
+            tries.push(Try::of(&exchange, true));
             evidence.matches.push(exchange);
         }
-        evidence.turns = turns.len() as u64;
+        evidence.turns = turn::count(tries);
+        evidence.count_tokens(logs, &owners);
         self.count_keys(logs, &Seen { keys, ids }, recent, &mut evidence);
         evidence
     }
@@ -195,6 +213,29 @@ impl Evidence {
     #[must_use]
     pub fn is_partial(&self) -> bool {
         !self.unread.is_empty()
+    }
+
+    /// Counts the use of the tokens of the matches, and of others of the same developers.
+    fn count_tokens(&mut self, logs: &Logs, owners: &HashMap<String, String>) {
+        let of_matches: BTreeSet<_> =
+            self.matches.iter().filter_map(|m| m.token8.clone()).collect();
+        let is_hurt = |name: &String| self.developers.contains(name);
+        let theirs = owners.iter().filter(|(_, name)| is_hurt(name)).map(|(token, _)| token);
+        let wanted = of_matches.iter().chain(theirs);
+        let mut uses: BTreeMap<String, TokenUse> = wanted
+            .map(|token| {
+                let developer = owners.get(token).cloned();
+                (token.clone(), TokenUse { developer, ..TokenUse::default() })
+            })
+            .collect();
+        for told in logs.entries.iter().filter_map(|entry| entry.told) {
+            let Some(token) = told.token8.filter(|_| told.status != 401) else { continue };
+            if let Some(seen) = uses.get_mut(&format!("{token:08x}")) {
+                seen.accepted += 1;
+                seen.last_accepted = seen.last_accepted.max(Some(told.started_at));
+            }
+        }
+        self.tokens_seen = uses;
     }
 
     fn note_time(&mut self, time: Timestamp, recent: Timestamp) {

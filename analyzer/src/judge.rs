@@ -7,20 +7,24 @@
 
 use jiff::{SignedDuration, Timestamp};
 use schemas::origin::Origin;
-use schemas::symptom::{Alone, Symptom};
+use schemas::symptom::{Alone, Condition};
 
 use crate::advice::{Advice, about};
 use crate::classify::Exchange;
 use crate::evidence::Evidence;
-use crate::presume::{decided_by_id, from_text, without_match};
+use crate::presume::{did_not_pass, from_text, unfound, without_match};
 use crate::proof::{commonest, counted, shares, words_of};
 use crate::question::Question;
 use crate::recognise::StreamEnding;
-use crate::verdict::{Confidence, Verdict};
+use crate::refusal::refused;
+use crate::verdict::{About, Confidence, Verdict};
 use crate::window::ago;
 
 /// A failure older than this is hardly the one that somebody sees now.
 const OLD: SignedDuration = SignedDuration::from_hours(1);
+
+/// How far a moment in a text without a zone may be off.
+const ZONES: SignedDuration = SignedDuration::from_hours(14);
 
 /// Judges. `evidence` is `None` when there is no source of logs.
 #[must_use]
@@ -30,15 +34,44 @@ pub fn judge(question: &Question, evidence: Option<&Evidence>) -> Verdict {
     if let Some(newest) = evidence.named.first() {
         return from_exchange(question, newest, &evidence.named[1..]);
     }
+    if let Some(verdict) = of_another_time(question, evidence) {
+        return verdict;
+    }
+    // What was never sent here stands in no log; what matches is about something else.
+    let is_local = recognised.ours.is_none()
+        && recognised.symptom.is_some_and(|symptom| {
+            symptom.proves == Condition::NothingSent && symptom.alone != Alone::Open
+        });
     // An answer that came through this proxy has an id. A line that would show one and does not is
     // about another answer, however many of that status are logged; and so is one with another id.
-    let elsewhere = recognised.would_show_id && decided_by_id(recognised).is_some();
     let other_id = !evidence.matches.is_empty()
         && !evidence.matches.iter().any(|exchange| could_have_id(exchange, &recognised.ids));
-    if evidence.total() == 0 || elsewhere || other_id {
+    if evidence.total() == 0 || is_local || did_not_pass(recognised) || other_id {
         return without_match(question, evidence);
     }
     from_matches(question, evidence)
+}
+
+/// The text says when it happened, and that is not in the window: no log of the window is about it.
+fn of_another_time(question: &Question, evidence: &Evidence) -> Option<Verdict> {
+    let at = question.recognised.at?;
+    let window = &question.window;
+    let is_near = at >= window.since - ZONES && at <= window.until + ZONES;
+    if is_near || question.recognised.symptom.is_some_and(|s| matches!(s.alone, Alone::Proven(_))) {
+        return None;
+    }
+    let mut verdict = from_text(&question.recognised, None).at_most_likely();
+    verdict.proof.insert(
+        0,
+        format!("the text is of {}, outside this window", at.strftime("%d %b %Y %H:%M")),
+    );
+    if evidence.total() > 0 {
+        let total = evidence.total();
+        verdict.other = Some(format!("{total} like it in this window, which are others"));
+    }
+    let since = at.checked_sub(OLD).unwrap_or(at).strftime("%Y-%m-%dT%H:%M:%SZ");
+    verdict.next_steps.insert(0, format!("look there: --since {since}"));
+    Some(verdict)
 }
 
 /// Tells whether an exchange can be one whose log shows none of these ids: where OpenAI sent no id,
@@ -77,10 +110,11 @@ fn from_exchange(question: &Question, exchange: &Exchange, others: &[Exchange]) 
         why: what,
         acts: Some(acts),
         proof: vec![named, words_of(exchange)],
+        cause: None,
         other,
         next_steps: vec![step],
         say: Some(say),
-        of_matches: true,
+        about: About::Named,
     }
 }
 
@@ -89,9 +123,11 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
     let mut ranking: Vec<_> = evidence.counts.iter().map(|(origin, n)| (*n, *origin)).collect();
     ranking.sort_unstable_by(|a, b| b.cmp(a));
     let (most, origin) = ranking[0];
-    if ranking.get(1).is_some_and(|(second, _)| *second == most) {
-        let mut verdict = Verdict::unknown("several layers produced this equally often.");
+    // Two of three are enough to go by, a bare majority is not.
+    if most * 3 < total * 2 {
+        let mut verdict = Verdict::unknown("several layers produced this.");
         verdict.proof = vec![format!("{total} matching: {}", shares(&ranking))];
+        verdict.proof.extend(unfound(question, evidence));
         verdict.next_steps = vec![
             "narrow it down: --developer, --session or --since".to_owned(),
             "paste the whole line: an id in it leads to the one exchange".to_owned(),
@@ -106,35 +142,36 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
     let status = example.and_then(|exchange| exchange.status);
     let status = status.or_else(|| question.recognised.wanted.statuses.first().copied());
     let Advice { what, acts, step, say } = about(origin, &code, status);
-    let others = ranking[1..].iter().map(|(count, origin)| format!("{origin} {count}"));
-    let codes_differ = !codes.is_empty();
-    let others: Vec<_> = others.chain(codes).collect();
     let mut proof = vec![counted(question, evidence, origin, most, total)];
+    proof.extend(unfound(question, evidence));
     proof.extend(example.map(words_of));
-    if !question.recognised.ids.is_empty() {
-        proof.insert(
-            1,
-            "none of them has the id of the text, which is not in this window".to_owned(),
-        );
-    }
+    let codes_differ = !codes.is_empty();
+    let others: Vec<_> = ranking[1..]
+        .iter()
+        .map(|(count, origin)| format!("{origin} {count}"))
+        .chain(codes)
+        .collect();
     let until = question.window.until.min(question.now);
     let is_past = evidence.last_seen.is_some_and(|last| until.duration_since(last) > OLD);
     let certain = most == total && !is_past && !is_open(question, evidence, origin);
-    Verdict {
+    let verdict = Verdict {
         origin: Some(origin),
         confidence: if certain { Confidence::Certain } else { Confidence::Likely },
         why: if codes_differ { format!("among others: {what}") } else { what.clone() },
         acts: Some(acts),
         proof,
+        cause: None,
         other: (!others.is_empty()).then(|| format!("also: {}", others.join(", "))),
         next_steps: vec![step],
         say: Some(if is_past { told_as_past(&what, evidence, until) } else { say }),
-        of_matches: true,
-    }
+        about: About::Matches,
+    };
+    refused(verdict, evidence, &code)
 }
 
 /// Tells whether something that was not looked at could say otherwise.
 fn is_open(question: &Question, evidence: &Evidence, origin: Origin) -> bool {
+    let recognised = &question.recognised;
     // What was left unread can say otherwise, unless its key has told; and keys alone tell no words.
     let undecided = match evidence.by_key_only {
         0 => evidence.left_out > 0,
@@ -144,16 +181,12 @@ fn is_open(question: &Question, evidence: &Evidence, origin: Origin) -> bool {
     let anybodys = origin == Origin::Client
         && question.filters.developer.is_none()
         && question.filters.session.is_none();
-    let foreign_id = !question.recognised.ids.is_empty();
-    // Where the id decides, a text without one may be about an answer that never came by here.
-    let decides = |symptom: &Symptom| matches!(symptom.alone, Alone::IdDecides(_));
-    let no_id = question.recognised.symptom.is_some_and(decides);
-    undecided
-        || evidence.is_partial()
-        || anybodys
-        || foreign_id
-        || no_id
-        || question.recognised.is_vague()
+    let foreign_id = !recognised.ids.is_empty();
+    // Where the id decides, a text without one may be about an answer that never came by here,
+    // unless the logs hold its very words.
+    let decides = recognised.symptom.is_some_and(|symptom| symptom.alone == Alone::IdDecides);
+    let no_id = decides && recognised.ours.is_none() && !recognised.wanted.words_required;
+    undecided || evidence.is_partial() || anybodys || foreign_id || no_id || recognised.is_vague()
 }
 
 /// The sentence for the chat about a failure that is over.
@@ -176,7 +209,7 @@ fn from_silence(evidence: &Evidence, total: u64) -> Verdict {
             .to_owned(),
     ];
     verdict.say = Some("The answer went silent, most likely at OpenAI. Retry.".to_owned());
-    verdict.of_matches = true;
+    verdict.about = About::Matches;
     verdict
 }
 

@@ -45,6 +45,7 @@ fn failure(status: u16, origin: Origin, code: &str) -> Exchange {
         turn_id: None,
         upstream_request_id: id,
         cf_ray: None,
+        lambda_request_id: None,
         duration_ms: None,
         on_lambda: Some(true),
         searched: String::new(),
@@ -167,7 +168,6 @@ fn without_logs_the_text_alone_is_likely_at_best() {
         ),
         ("invalid or disabled token", Some(Origin::Proxy)),
         ("upstream request failed", Some(Origin::Network)),
-        ("Missing environment variable: `OPENAI_API_KEY`.", Some(Origin::Client)),
         (
             "unexpected status 502 Bad Gateway: Internal Server Error, url: https://x",
             Some(Origin::Aws),
@@ -187,7 +187,10 @@ fn without_logs_the_text_alone_is_likely_at_best() {
 fn an_id_that_is_not_here_is_another_exchange() {
     let logged = evidence(&[failure(429, Origin::Openai, "rate_limit_exceeded")]);
     let ours = "exceeded retry limit, last status: 429 Too Many Requests, request id: cpx_00000000000000000000000000000000";
-    assert_eq!(verdict(ours, &logged), (None, Confidence::Unknown), "OpenAI's has OpenAI's id");
+    let relayed = (Some(Origin::Openai), Confidence::Likely);
+    assert_eq!(verdict(ours, &logged), relayed, "the proxy never answers 429 by itself");
+    let verdict = judge(&question(ours), Some(&logged));
+    assert!(verdict.proof.iter().any(|line| line.contains("stands in none")), "{verdict:?}");
 }
 
 #[test]

@@ -126,12 +126,7 @@ impl Question {
     }
 
     pub(crate) fn names_exchange(&self, exchange: &Exchange) -> bool {
-        let ids = [
-            Some(&exchange.exchange_id),
-            exchange.upstream_request_id.as_ref(),
-            exchange.cf_ray.as_ref(),
-        ];
-        ids.into_iter().flatten().any(|id| self.recognised.ids.contains(id))
+        self.recognised.ids.iter().any(|id| exchange.has_id(id))
     }
 }
 
@@ -170,7 +165,7 @@ impl Wanted {
     /// Tells whether a failure satisfies the condition, or says the words.
     #[must_use]
     pub fn matches(&self, exchange: &Exchange) -> bool {
-        let says = !self.words.is_empty() && exchange.searched.contains(&self.words);
+        let says = self.is_said_in(&exchange.searched);
         if !self.has_condition() {
             return says;
         }

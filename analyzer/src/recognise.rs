@@ -1,23 +1,29 @@
 //! From what a developer pastes to what it proves.
 //!
-//! In comes a terminal line or a piece of one; out goes the row of the symptom catalogue, who wrote
-//! the words, and what the logs are to be searched for. Decoration is gone by then (`paste`); curly
-//! apostrophes, letter case and line breaks are folded here.
+//! In comes a paste; out go the row of the symptom catalogue, who wrote the words, and what the logs
+//! are to be searched for. Of several errors in one paste the last counts that only one program
+//! prints: what other tools said later is not what is asked about.
 
 use std::sync::LazyLock;
 
-use regex::Regex;
+use jiff::Timestamp;
+use regex::{Captures, Regex, RegexSet, RegexSetBuilder};
 use schemas::catalogue::{CATALOGUE, ErrorCode};
 use schemas::origin::Origin;
-use schemas::symptom::{self, Condition, Symptom};
+use schemas::symptom::{self, Breadth, Condition, ShowsId, Symptom};
 
-use crate::paste::last_error;
+use crate::fold::{Squeezed, fold, squeeze};
+use crate::ids::{Host, Ids};
+use crate::paste::{self, Body, Mark, Paste, Piece};
 
 /// Shorter pieces of a known text stand for too many of them.
 const SHORTEST_PIECE: usize = 10;
 
 /// Fewer words than this, which nobody is known to print, many errors say by chance.
 const FEWEST_WORDS: usize = 4;
+
+/// A paste of more pieces than this is not read once more as one piece.
+const FEW_PIECES: usize = 20;
 
 /// What was recognised in a text.
 #[derive(Clone, Debug)]
@@ -32,19 +38,49 @@ pub struct Recognised {
     pub author: Option<Origin>,
     /// What to search the logs for.
     pub wanted: Wanted,
-    /// Ids that the text carries, as they stand in it.
+    /// Ids of an answer that the text carries, as they stand in it.
     pub ids: Vec<String>,
-    /// Session that a whole run of Codex names.
+    /// Session that the text names.
     pub session: Option<String>,
+    /// When it happened, if the text says so.
+    pub at: Option<Timestamp>,
+    /// Where the request went, if the text says so.
+    pub host: Option<Host>,
     /// The text is a whole line with a status, which would show an id if there had been one.
     pub would_show_id: bool,
+    /// The text carries an error of OpenAI's shape that is not the proxy's.
+    pub has_openai_body: bool,
+    /// How much of a known text it is.
+    pub extent: Extent,
+    /// It was printed by a client that shows no ids.
+    pub by_old_client: bool,
+}
+
+/// How much of a known text was pasted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// What tells it from others.
+    Telling,
+    /// No more than a piece of it.
+    Piece,
 }
 
 impl Recognised {
     /// Tells whether the text is only a word or two that many errors say.
     pub(crate) fn is_vague(&self) -> bool {
-        let is_known = self.symptom.is_some() || self.ours.is_some();
+        let is_known =
+            (self.symptom.is_some() && self.extent == Extent::Telling) || self.ours.is_some();
         !is_known && self.folded.split(' ').count() < FEWEST_WORDS
+    }
+
+    /// Tells whether an id in the text is not the proxy's, and so OpenAI's or its edge's.
+    pub(crate) fn has_foreign_id(&self) -> bool {
+        self.ids.iter().any(|id| !id.starts_with("cpx_"))
+    }
+
+    /// Tells whether an id in the text is the proxy's.
+    pub(crate) fn has_our_id(&self) -> bool {
+        self.ids.iter().any(|id| id.starts_with("cpx_"))
     }
 }
 
@@ -63,6 +99,17 @@ pub struct Wanted {
     pub words_required: bool,
     /// Only an answer without any words of its own will do.
     pub without_words: bool,
+    /// The words may be broken where no white space was.
+    pub is_broken: bool,
+}
+
+impl Wanted {
+    /// Tells whether a folded text says the words.
+    pub(crate) fn is_said_in(&self, searched: &str) -> bool {
+        !self.words.is_empty()
+            && (searched.contains(&self.words)
+                || (self.is_broken && squeeze(searched).contains(&squeeze(&self.words))))
+    }
 }
 
 /// How a stream ended, as Codex sees it.
@@ -78,33 +125,6 @@ pub enum StreamEnding {
     Broken,
 }
 
-/// Folds a text for comparison: lower case, straight apostrophes, single spaces, no decoration.
-#[must_use]
-pub fn fold(text: &str) -> String {
-    let mut folded = String::with_capacity(text.len());
-    let mut space = false;
-    for character in text.chars() {
-        let character = match character {
-            '\u{2018}' | '\u{2019}' | '\u{02bc}' => '\'',
-            '\u{201c}' | '\u{201d}' => '"',
-            c if c.is_whitespace() || c.is_control() => ' ',
-            // Frames and bullets of the terminal user interface.
-            '\u{2500}'..='\u{25ff}' | '\u{2022}' => ' ',
-            c => c,
-        };
-        if character == ' ' {
-            space = !folded.is_empty();
-        } else {
-            if space {
-                folded.push(' ');
-                space = false;
-            }
-            folded.extend(character.to_lowercase());
-        }
-    }
-    folded
-}
-
 /// Recognises a text.
 #[must_use]
 pub fn recognise(text: &str) -> Recognised {
@@ -113,129 +133,318 @@ pub fn recognise(text: &str) -> Recognised {
 }
 
 struct Rules {
-    ids: Regex,
-    /// Where the words of a server end within a line of Codex.
-    tail: Regex,
+    set: RegexSet,
     rows: Vec<Row>,
+    /// Where the words of a server end within a line of Codex, squeezed.
+    tail: Regex,
 }
 
 struct Row {
     pattern: Regex,
     symptom: &'static Symptom,
-    /// The row's text, folded, without the status that many rows begin with.
+    /// The row's first text, squeezed, without the status that many rows begin with.
     text: String,
+}
+
+/// One piece of a paste, and what was found in it.
+struct Reading<'a> {
+    piece: &'a Piece,
+    folded: String,
+    squeezed: Squeezed,
+    body: Option<Body>,
+    /// Index of the row.
+    row: Option<usize>,
+    is_piece: bool,
+    ours: Option<ErrorCode>,
+    /// What a server said, folded.
+    message: Option<String>,
+}
+
+impl Reading<'_> {
+    /// Tells how well a piece is known: by a text of its own, by one that many print, or not.
+    fn known(&self, rows: &[Row]) -> Known {
+        let breadth = self.row.map(|row| rows[row].symptom.breadth);
+        match breadth {
+            _ if self.ours.is_some() => Known::Own,
+            Some(Breadth::Own) if !self.is_piece => Known::Own,
+            Some(_) => Known::Common,
+            None if self.body.is_some() => Known::Common,
+            None => Known::Not,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Known {
+    Not,
+    Common,
+    Own,
 }
 
 impl Rules {
     fn new() -> Self {
         let regex = |pattern: &str| Regex::new(pattern).expect("tested with the catalogue");
-        let status = regex(r"^unexpected status \d{3}[^:]*: ");
+        let status = regex(r"^unexpected ?status ?[0-9]{3}[^:]*:");
+        // A space in a pattern is white space or none: squeezed text has none.
+        let squeezed = |symptom: &Symptom| symptom.pattern.replace(' ', "");
         let row = |symptom: &'static Symptom| Row {
-            pattern: regex(symptom.pattern),
+            pattern: regex(&squeezed(symptom)),
             symptom,
-            text: status.replace(&fold(symptom.text), "").into_owned(),
+            text: {
+                let text = squeeze(&fold(symptom.texts.first().unwrap_or(&"")));
+                status.replace(&text, "").into_owned()
+            },
         };
+        let set = RegexSetBuilder::new(symptom::catalogue().map(squeezed))
+            .size_limit(64 << 20)
+            .dfa_size_limit(64 << 20)
+            .build();
         Self {
-            ids: regex(
-                r"(cpx_[0-9a-f]{32}|\breq_[0-9A-Za-z]{8,})|(?:request id|cf-ray): ([0-9A-Za-z_-]{6,})",
-            ),
-            tail: regex(r",? (?:url|cf-ray|request id|auth error): .*$"),
+            set: set.expect("tested with the catalogue"),
             rows: symptom::catalogue().map(row).collect(),
+            tail: regex(
+                r",?(?:url:(?:https?|wss?)://|cf-ray:|requestid:|autherror(?:code)?:).*$|;retrying[0-9]+/[0-9]+.*$",
+            ),
         }
     }
 
     fn recognise(&self, text: &str) -> Recognised {
-        let pasted = last_error(text);
-        let folded = fold(&pasted.words);
-        let ids = self
-            .ids
-            .captures_iter(&pasted.words)
-            .filter_map(|found| found.get(1).or(found.get(2)).map(|id| id.as_str().to_owned()));
-        let mut ids: Vec<String> = ids.collect();
-        ids.dedup();
+        let paste = paste::read(text);
+        let whole = Piece {
+            words: paste.pieces.iter().map(|piece| &*piece.words).collect::<Vec<_>>().join("\n"),
+            mark: Mark::None,
+        };
+        let mut reading = self.choose(&paste, &whole);
+        if let Some(traced) = self.traced(&paste, &reading) {
+            reading = traced;
+        }
+        self.conclude(reading, &paste, &whole)
+    }
 
-        let row = self.rows.iter().find(|row| row.pattern.is_match(&folded));
-        let row = row.or_else(|| self.piece_of(&folded));
-        let symptom = row.map(|row| row.symptom);
-        let captures = row.and_then(|row| row.pattern.captures(&folded));
-        let group = |name| captures.as_ref().and_then(|c| c.name(name)).map(|found| found.as_str());
-        let message = group("message").map(|said| self.tail.replace(said, "").trim().to_owned());
+    /// Chooses the piece that the developer is left with.
+    fn choose<'a>(&self, paste: &'a Paste, whole: &'a Piece) -> Reading<'a> {
+        let mut common = None;
+        let mut last_marked: Option<Reading<'a>> = None;
+        let mut last = None;
+        for piece in paste.pieces.iter().rev() {
+            // Above an error that Codex itself marked, talk about errors is only talk.
+            let is_talk = piece.mark == Mark::None
+                && last_marked.as_ref().is_some_and(|marked| marked.piece.mark == Mark::Sign);
+            if is_talk {
+                continue;
+            }
+            let reading = self.read(piece);
+            match reading.known(&self.rows) {
+                Known::Own => return reading,
+                Known::Common if common.is_none() => common = Some(reading),
+                Known::Not if piece.mark != Mark::None && last_marked.is_none() => {
+                    last_marked = Some(reading);
+                }
+                Known::Not if last.is_none() => last = Some(reading),
+                Known::Common | Known::Not => {}
+            }
+        }
+        // A terminal may have broken a line where it looks like the beginning of another.
+        let is_split = (2..FEW_PIECES).contains(&paste.pieces.len());
+        let at_once = is_split.then(|| self.read(whole));
+        let at_once = at_once.filter(|reading| reading.known(&self.rows) == Known::Own);
+        let chosen = at_once.or(common).or(last_marked).or(last);
+        chosen.unwrap_or_else(|| self.read(whole))
+    }
+
+    /// Some versions trace the answer whose words their error hides on a line before it.
+    fn traced<'a>(&self, paste: &'a Paste, chosen: &Reading<'_>) -> Option<Reading<'a>> {
+        let symptom = self.rows[chosen.row?].symptom;
+        let hides_words = symptom.author == Origin::Client && chosen.message.is_none();
+        let status = match symptom.proves {
+            Condition::StatusInText(_) | Condition::Status(_) => {
+                let captures = self.rows[chosen.row?].pattern.captures(&chosen.squeezed.text);
+                wants(symptom, captures.as_ref(), false).statuses.first().copied()?
+            }
+            _ => return None,
+        };
+        let trace = format!("error=http{status}");
+        let pieces = paste.pieces.iter().rev().filter(|_| hides_words);
+        let mut readings = pieces
+            .take(FEW_PIECES)
+            .filter(|piece| piece.words.contains("error=http"))
+            .map(|piece| self.read(piece))
+            .filter(|reading| reading.squeezed.text.contains(&trace));
+        readings.find(|reading| reading.known(&self.rows) != Known::Not)
+    }
+
+    /// Reads one piece.
+    fn read<'a>(&self, piece: &'a Piece) -> Reading<'a> {
+        let folded = fold(&piece.words);
+        let squeezed = Squeezed::of(&folded);
+        let body = paste::body_in(&piece.words);
+        let matched = self.set.matches(&squeezed.text);
+        let by_code = |body: &Body| {
+            let code = body.error.code_or_kind()?;
+            self.rows.iter().position(
+                |row| matches!(row.symptom.proves, Condition::Code(codes) if codes.contains(&code)),
+            )
+        };
+        let whole = matched.iter().next();
+        // A code in a body says more than the sentence around it.
+        let says_little = whole.is_none_or(|row| {
+            let proves = self.rows[row].symptom.proves;
+            matches!(proves, Condition::StatusInText(_) | Condition::StatusAlone)
+        });
+        let by_code = body.as_ref().and_then(by_code).filter(|_| says_little);
+        let part = || self.piece_of(&folded, &squeezed.text);
+        let row = by_code.or(whole).or_else(part);
+        let is_piece = by_code.is_none() && whole.is_none() && row.is_some();
+        let captures = row.and_then(|row| self.rows[row].pattern.captures(&squeezed.text));
+        let message = captures.as_ref().and_then(|c| c.name("message")).map(|said| {
+            let end = self.tail.find(said.as_str()).map_or(said.len(), |tail| tail.start());
+            squeezed.back(&folded, said.start()..said.start() + end).to_owned()
+        });
+        let message = body.as_ref().map(|body| fold(&body.error.message)).or(message);
         let message = message.filter(|message| !message.is_empty());
+        let said = message.as_deref().unwrap_or(&folded);
+        let code = body.as_ref().and_then(|body| body.error.code.as_deref());
+        let code = code.and_then(ErrorCode::from_name);
+        let ours = code.or_else(|| our_message(said)).or_else(|| our_message(&folded));
+        let ours = ours.or_else(|| self.our_words(row, &squeezed.text));
+        Reading { piece, folded, squeezed, body, row, is_piece, ours, message }
+    }
 
-        let has_message = message.is_some();
-        let said = message.unwrap_or_else(|| folded.clone());
-        // An id that is not ours stands on an answer that is not ours.
-        let foreign_id = ids.iter().any(|id| id.starts_with("req_"));
-        let ours = pasted.ours.or_else(|| our_message(&said)).filter(|_| !foreign_id);
+    /// Finds a message of the proxy's among other words, where it is long enough to be its own.
+    fn our_words(&self, row: Option<usize>, squeezed: &str) -> Option<ErrorCode> {
+        let says_more = |row: usize| {
+            let symptom = self.rows[row].symptom;
+            let is_wrapper =
+                matches!(symptom.proves, Condition::StatusInText(_) | Condition::Words)
+                    && symptom.author == Origin::Client;
+            symptom.breadth == Breadth::Own && !is_wrapper
+        };
+        if row.is_some_and(says_more) {
+            return None;
+        }
+        let is_sentence = |message: &str| message.split(' ').count() > 2;
+        let mut entries = CATALOGUE.iter().filter(|entry| {
+            squeezed.contains(entry.name)
+                || (is_sentence(entry.message) && squeezed.contains(&squeeze(&fold(entry.message))))
+        });
+        entries.next().map(|entry| entry.code)
+    }
+
+    fn conclude(&self, reading: Reading<'_>, paste: &Paste, whole: &Piece) -> Recognised {
+        let mut found = Ids::of(&reading.piece.words);
+        if found.found.is_empty() && paste.pieces.len() < FEW_PIECES {
+            found.found = Ids::of(&whole.words).found;
+        }
+        let Reading { piece, folded, squeezed, body, row, is_piece, ours, message } = reading;
+        let symptom = row.map(|row| self.rows[row].symptom);
+        let captures = row.and_then(|row| self.rows[row].pattern.captures(&squeezed.text));
+        let ids = found.found;
+        let has_foreign_id = ids.iter().any(|id| !id.starts_with("cpx_"));
+        let ours = ours.filter(|_| !has_foreign_id);
+        let has_openai_body =
+            ours.is_none() && body.as_ref().is_some_and(|body| body.error.code_or_kind().is_some());
+        let is_body = body.as_ref().is_some_and(|body| body.begins);
         let author = match (ours, symptom) {
             (Some(_), _) => Some(Origin::Proxy),
             (None, Some(symptom)) => Some(symptom.author),
-            (None, None) => (pasted.is_error_body || foreign_id).then_some(Origin::Openai),
+            (None, None) => (is_body || has_foreign_id).then_some(Origin::Openai),
         };
-        let mut wanted = symptom.map_or_else(Wanted::default, |symptom| {
-            wanted(symptom, group("status"), group("code"), has_message)
+        let mut wanted = Wanted::default();
+        if let Some(symptom) = symptom {
+            wanted = wants(symptom, captures.as_ref(), message.is_some());
+        }
+        let is_refusal = body.as_ref().is_some_and(|body| {
+            let kind = body.error.kind.as_deref();
+            body.begins && kind.is_none_or(|kind| kind == "invalid_request_error")
         });
-        if ours.is_none() && pasted.is_error_body {
+        if ours.is_none() && is_refusal && symptom.is_none_or(|s| s.proves == Condition::Words) {
             // Codex prints the body of a 400 as it is, and of nothing else.
             wanted = Wanted { statuses: vec![400], words_required: true, ..Wanted::default() };
         }
-        if symptom.is_some_and(|symptom| symptom.proves == Condition::StatusAlone) {
+        let is_status = symptom.is_some_and(|symptom| symptom.proves == Condition::StatusAlone);
+        match message {
             // Its digits may stand in any text.
-        } else if has_message && said == "unknown error" {
+            _ if is_status => {}
             // The client's word for an empty body: in no log, and of no answer that had words.
-            wanted.without_words = true;
-        } else {
-            wanted.words = said;
+            Some(said) if said == "unknown error" => wanted.without_words = true,
+            Some(said) => wanted.words = said,
+            None => wanted.words.clone_from(&folded),
         }
         wanted.words_required &= !wanted.words.is_empty();
-        // Only a whole line shows that there was no id: these two always show one that there was.
-        let is_whole = folded.contains(", url: ")
-            || (symptom.is_some_and(|s| s.id == "codex_retry_limit") && group("status").is_some());
-        let would_show_id = is_whole && !wanted.statuses.is_empty() && ids.is_empty();
-        let session = pasted.session;
-        Recognised { folded, symptom, ours, author, wanted, ids, session, would_show_id }
+        wanted.is_broken = piece.words.contains('\n');
+        let shows_id = match symptom.map_or(ShowsId::No, |symptom| symptom.shows_id) {
+            ShowsId::No => false,
+            ShowsId::WithAddress => found.host.is_some() && squeezed.text.contains("url:"),
+            ShowsId::WithStatus => {
+                group(captures.as_ref(), "status").is_some() && !paste.by_old_client
+            }
+        };
+        let would_show_id = shows_id && !wanted.statuses.is_empty() && ids.is_empty();
+        Recognised {
+            folded,
+            symptom,
+            ours,
+            author,
+            wanted,
+            ids,
+            session: paste.session.clone(),
+            at: found.at,
+            host: found.host,
+            would_show_id,
+            has_openai_body,
+            extent: if is_piece { Extent::Piece } else { Extent::Telling },
+            by_old_client: paste.by_old_client,
+        }
     }
 
     /// Finds the known text that a piece belongs to: of several only where they prove the same.
-    fn piece_of(&self, folded: &str) -> Option<&Row> {
+    fn piece_of(&self, folded: &str, squeezed: &str) -> Option<usize> {
         let tells =
             folded.len() >= SHORTEST_PIECE && folded.contains(' ') && our_message(folded).is_none();
-        let is_sentence =
-            |row: &&Row| row.symptom.author != Origin::Aws && row.text.contains(folded);
-        let mut holds = self.rows.iter().filter(|row| tells && is_sentence(row));
+        let is_sentence = |&row: &usize| {
+            let row = &self.rows[row];
+            row.symptom.author == Origin::Client && row.text.contains(squeezed)
+        };
+        let mut holds = (0..self.rows.len()).filter(|row| tells && is_sentence(row));
         let first = holds.next()?;
-        let same = |row: &Row| {
-            row.symptom.proves == first.symptom.proves && row.symptom.alone == first.symptom.alone
+        let of_first = self.rows[first].symptom;
+        let same = |row: usize| {
+            let symptom = self.rows[row].symptom;
+            symptom.proves == of_first.proves && symptom.alone == of_first.alone
         };
         holds.all(same).then_some(first)
     }
 }
 
+fn group<'a>(captures: Option<&'a Captures<'_>>, name: &str) -> Option<&'a str> {
+    captures.and_then(|captures| captures.name(name)).map(|found| found.as_str())
+}
+
 /// Finds the proxy's error whose whole message this is.
 fn our_message(folded: &str) -> Option<ErrorCode> {
-    let entry =
-        CATALOGUE.iter().find(|entry| fold(entry.message) == folded || entry.name == folded);
+    let folded = squeeze(folded);
+    let is_it = |message: &str| squeeze(&fold(message)) == folded;
+    let entry = CATALOGUE.iter().find(|entry| is_it(entry.message) || entry.name == folded);
     entry.map(|entry| entry.code)
 }
 
-fn wanted(
-    symptom: &Symptom,
-    status: Option<&str>,
-    code: Option<&str>,
-    has_message: bool,
-) -> Wanted {
+fn wants(symptom: &Symptom, captures: Option<&Captures<'_>>, has_message: bool) -> Wanted {
     let mut wanted = Wanted::default();
     match symptom.proves {
         Condition::Status(statuses) => wanted.statuses = statuses.to_vec(),
-        Condition::StatusInText | Condition::StatusAlone => {
-            wanted.statuses = status.and_then(|s| s.parse().ok()).into_iter().collect();
+        Condition::StatusInText(unsaid) => {
+            let said = group(captures, "status").and_then(|status| status.parse().ok());
+            wanted.statuses = said.or(unsaid).into_iter().collect();
             wanted.words_required = has_message;
-            if wanted.statuses.is_empty() && symptom.id == "codex_retry_limit" {
-                wanted.statuses.push(429);
-            }
+        }
+        Condition::StatusAlone => {
+            let said = group(captures, "status").and_then(|status| status.parse().ok());
+            wanted.statuses = said.into_iter().collect();
         }
         Condition::Code(codes) => wanted.codes = codes.iter().map(|&c| c.to_owned()).collect(),
-        Condition::CodeInText => wanted.codes = code.map(str::to_owned).into_iter().collect(),
+        Condition::CodeInText => {
+            wanted.codes = group(captures, "code").map(str::to_owned).into_iter().collect();
+        }
         Condition::NoTerminalEvent => wanted.ending = Some(StreamEnding::NoTerminalEvent),
         Condition::BodyCut => wanted.ending = Some(StreamEnding::BodyCut),
         Condition::Silence => wanted.ending = Some(StreamEnding::Silence),

@@ -30,7 +30,8 @@ fn every_text_that_codex_prints_finds_its_row() {
         ("exceeded retry limit, last status: 429 Too Many Requests", "codex_retry_limit"),
         ("Selected model is at capacity. Please try a different model.", "codex_capacity"),
         ("rate limit exceeded: Rate limit reached for gpt-5.5", "openai_rate_limit"),
-        ("rate limit exceeded: slow down", "codex_rate_limit"),
+        ("rate limit exceeded: slow down", "openai_overloaded"),
+        ("rate limit exceeded: whatever it says", "codex_rate_limit"),
         ("Codex ran out of room in the model’s context window.", "codex_context_window"),
         ("Quota exceeded. Check your plan and billing details.", "codex_quota"),
         ("You’ve hit your usage limit. Upgrade to Pro", "codex_usage_limit"),
@@ -78,7 +79,7 @@ fn every_text_that_codex_prints_finds_its_row() {
         ("stream disconnected before completion", "codex_stream_disconnected"),
         ("something nobody has ever printed", "-"),
         // Pieces that stand in several texts, or in one by chance, tell nothing.
-        ("unexpected status", "-"),
+        ("unexpected status", "codex_unexpected_status"),
         ("502 Bad Gateway", "http_status"),
         ("HTTP 500", "http_status"),
         ("forbidden", "-"),

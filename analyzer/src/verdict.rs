@@ -14,6 +14,17 @@ pub enum Confidence {
     Unknown,
 }
 
+/// Which logs a verdict is about: whom it hurt, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// None: the logs that match, if any, are evidence against.
+    Nothing,
+    /// Every failure that matches.
+    Matches,
+    /// The exchanges whose ids the text carries.
+    Named,
+}
+
 /// Whose failure it was, and what follows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
@@ -27,14 +38,16 @@ pub struct Verdict {
     pub acts: Option<Acts>,
     /// The evidence, a sentence each.
     pub proof: Vec<String>,
+    /// What is presumably behind it, a sentence.
+    pub cause: Option<String>,
     /// Evidence that points elsewhere.
     pub other: Option<String>,
     /// What to do, or to check.
     pub next_steps: Vec<String>,
     /// A sentence for the chat.
     pub say: Option<String>,
-    /// The matching failures are what this verdict is about; otherwise they are evidence against.
-    pub of_matches: bool,
+    /// Which logs it is about.
+    pub about: About,
 }
 
 impl Verdict {
@@ -46,10 +59,11 @@ impl Verdict {
             why: why.to_owned(),
             acts: None,
             proof: Vec::new(),
+            cause: None,
             other: None,
             next_steps: Vec::new(),
             say: None,
-            of_matches: false,
+            about: About::Nothing,
         }
     }
 
@@ -62,5 +76,18 @@ impl Verdict {
         };
         let confidence = Confidence::Likely;
         Self { origin: Some(origin), confidence, acts: Some(acts), ..Self::unknown(why) }
+    }
+
+    /// What nothing else can have produced.
+    pub(crate) fn certain(origin: Origin, why: &str) -> Self {
+        Self { confidence: Confidence::Certain, ..Self::likely(origin, why) }
+    }
+
+    /// Takes back certainty.
+    pub(crate) fn at_most_likely(mut self) -> Self {
+        if self.confidence == Confidence::Certain {
+            self.confidence = Confidence::Likely;
+        }
+        self
     }
 }

@@ -34,7 +34,6 @@ fn fails(answer: Answer, code: i32, names: &str) {
 fn without_a_source_the_text_alone_is_judged() {
     for (text, code, origin) in [
         ("invalid or disabled token", 0, "proxy"),
-        ("Missing environment variable: `OPENAI_API_KEY`.", 0, "client"),
         ("temporary errors", 1, "unknown"),
         ("stream closed before response.completed", 1, "unknown"),
         ("nobody prints this", 1, "unknown"),
@@ -47,6 +46,9 @@ fn without_a_source_the_text_alone_is_judged() {
         assert_ne!(json["verdict"]["confidence"], "certain", "{text}");
         assert_eq!(json["scanned"]["listed"], 0);
     }
+    // Nothing was sent: no log could say otherwise.
+    let json = run(analyzer(&["origin", "--json", "Missing environment variable: `X`."]), "");
+    assert_eq!(json.ends(0).json()["verdict"]["confidence"], "certain");
 }
 
 #[test]

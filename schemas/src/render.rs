@@ -62,31 +62,60 @@ pub fn errors_page() -> String {
     page
 }
 
-/// Renders the symptom reference page from the symptom catalogue.
+/// Renders the symptom reference page from the symptom catalogue: an index by who wrote the words,
+/// then one entry for each row.
 #[must_use]
 pub fn symptoms_page() -> String {
     let mut page = String::from(
         "# What a developer sees, and what it proves\n\n\
-         Rendered from `schemas/src/symptom/`. Paste any of these texts, or a piece of one, to\n\
-         `analyzer origin`. The author wrote the words; the origin of the failure is decided by the\n\
-         logs, by the condition that the text proves.\n",
+         Rendered from `schemas/src/symptom/`. Search this page for a piece of the text, or paste it to\n\
+         `analyzer origin`. Whoever wrote the words is often not who failed: the origin of the failure\n\
+         is decided by the logs, by the condition that the text proves. In a text `{…}` stands for what\n\
+         varies. The proxy's own messages are in [errors.md](errors.md).\n",
     );
-    for symptom in symptom::catalogue() {
+    for part in &symptom::PARTS {
         let _ = write!(
             page,
-            "\n## {}\n\n```text\n{}\n```\n\n- author of the words: {}\n- means: {}\n- proves: {}\n- without any log: {}\n",
-            symptom.id,
-            symptom.text,
-            symptom.author,
-            symptom.explains,
-            proves(symptom.proves),
-            alone(symptom.alone),
+            "\n**{}**\n\n| text | words by | without any log |\n|---|---|---|\n",
+            part.title
         );
-        for check in symptom.checks {
-            let _ = writeln!(page, "- check: {check}");
+        for row in part.rows {
+            let text: String = row.texts[0].chars().take(INDEXED).collect();
+            let text = text.replace('|', "\\|").replace('`', "'");
+            let more = if row.texts[0].chars().count() > INDEXED { "…" } else { "" };
+            let _ = writeln!(
+                page,
+                "| [`{text}{more}`](#{}) | {} | {} |",
+                row.id,
+                row.author,
+                alone(row.alone)
+            );
         }
     }
+    for row in symptom::catalogue() {
+        symptom_entry(&mut page, row);
+    }
     page
+}
+
+/// Characters of a text that the index shows.
+const INDEXED: usize = 70;
+
+fn symptom_entry(page: &mut String, row: &symptom::Symptom) {
+    let _ = write!(page, "\n## {}\n\n```text\n{}\n```\n\n", row.id, row.texts.join("\n"));
+    let _ = writeln!(page, "- means: {}", row.explains);
+    let _ = writeln!(page, "- words by: {}", row.author);
+    let _ = writeln!(page, "- proves: {}", proves(row.proves));
+    let _ = writeln!(page, "- without any log: {}", alone(row.alone));
+    if let Some(acts) = row.acts {
+        let _ = writeln!(page, "- who acts: {}", who(acts));
+    }
+    if !row.seen.is_empty() {
+        let _ = writeln!(page, "- seen in Codex CLI: {}", row.seen);
+    }
+    for check in row.checks {
+        let _ = writeln!(page, "- next: {check}");
+    }
 }
 
 fn who(acts: Acts) -> &'static str {
@@ -105,7 +134,7 @@ fn proves(condition: symptom::Condition) -> String {
             let statuses: Vec<_> = statuses.iter().map(u16::to_string).collect();
             format!("an answer with HTTP status {}", statuses.join(" or "))
         }
-        Condition::StatusInText | Condition::StatusAlone => {
+        Condition::StatusInText(_) | Condition::StatusAlone => {
             "an answer with the status in the text".to_owned()
         }
         Condition::Code(codes) => format!("an error with code {}", codes.join(" or ")),
@@ -124,8 +153,7 @@ fn alone(alone: symptom::Alone) -> String {
     match alone {
         symptom::Alone::Open => "open".to_owned(),
         symptom::Alone::Likely(origin) => format!("likely {origin}"),
-        symptom::Alone::IdDecides(origin) => {
-            format!("with a request id of OpenAI's likely openai, without any likely {origin}")
-        }
+        symptom::Alone::Proven(origin) => format!("certainly {origin}"),
+        symptom::Alone::IdDecides => "the id in it decides, or that there is none".to_owned(),
     }
 }

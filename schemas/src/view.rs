@@ -59,6 +59,8 @@ pub struct RecordView<'a> {
     pub upstream_request_id: Option<String>,
     /// `upstream.cf_ray`.
     pub cf_ray: Option<String>,
+    /// `lambda_request_id`.
+    pub lambda_request_id: Option<String>,
     /// `duration_ms`.
     pub duration_ms: Option<f64>,
     /// Whether `proxy.function` names a Lambda function; `None` where `proxy` is missing.
@@ -177,6 +179,7 @@ impl<'de> Visitor<'de> for RecordVisitor {
                 "token_id" => view.token_id = text(map.next_value()?),
                 "model" => view.model = text(map.next_value()?),
                 "path" => view.path = text(map.next_value()?),
+                "lambda_request_id" => view.lambda_request_id = text(map.next_value()?),
                 "duration_ms" => view.duration_ms = read(map.next_value()?),
                 "response_encoding" => view.response_encoding = read(map.next_value()?),
                 "error" => view.error = error(map.next_value()?),

@@ -93,6 +93,7 @@ enum Output {
     #[default]
     Text,
     Json,
+    Markdown,
 }
 
 pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
@@ -130,12 +131,15 @@ pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
         now: now.timestamp(),
         seconds: begun.elapsed().as_secs_f64(),
     };
-    let text = if arguments.json || arguments.output == Output::Json {
-        report::to_json(&answer)
-    } else if arguments.list {
-        report::to_text(&answer) + "\n" + &report::render_list(&answer)
-    } else {
-        report::to_text(&answer)
+    let output = if arguments.json { Output::Json } else { arguments.output };
+    let text = match (output, arguments.list) {
+        (Output::Json, _) => report::to_json(&answer),
+        (Output::Markdown, false) => report::to_markdown(&answer),
+        (Output::Markdown, true) => {
+            report::to_markdown(&answer) + "\n" + &report::list_in_markdown(&answer)
+        }
+        (Output::Text, false) => report::to_text(&answer),
+        (Output::Text, true) => report::to_text(&answer) + "\n" + &report::render_list(&answer),
     };
     // A closed pipe (`| head`) is the reader's choice.
     let _ = io::stdout().write_all(text.as_bytes());

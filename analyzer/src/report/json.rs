@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::Answer;
 use crate::evidence::Evidence;
-use crate::verdict::Confidence;
+use crate::turn::Turns;
+use crate::verdict::{About, Confidence};
 
 /// The answer of `analyzer origin --json`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -20,6 +21,10 @@ pub struct JsonAnswer {
     scanned: Scanned,
     /// Who wrote the words: an origin, or `unknown`.
     author: &'static str,
+    /// Row of the symptom catalogue, if the text is known.
+    symptom: Option<&'static str>,
+    /// Ids in the text, with which of them stand in logs that were read.
+    ids: Vec<Id>,
     verdict: JsonVerdict,
     /// Matching failures by origin.
     counts: BTreeMap<&'static str, u64>,
@@ -30,6 +35,10 @@ pub struct JsonAnswer {
     developers: Vec<String>,
     /// Turns hurt, of the matches that were read.
     turns: u64,
+    /// Tries of these turns that failed.
+    tries: u64,
+    /// Turns of these that were read to get an answer on a later try; others may have, too.
+    turns_recovered: u64,
     #[schemars(with = "Option<String>")]
     first_seen: Option<Timestamp>,
     #[schemars(with = "Option<String>")]
@@ -74,6 +83,13 @@ struct Scanned {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
+struct Id {
+    id: String,
+    /// A log that was read has it.
+    found: bool,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
 struct JsonVerdict {
     /// The layer that produced the failure, or `unknown`.
     origin: &'static str,
@@ -81,6 +97,8 @@ struct JsonVerdict {
     confidence: Confidence,
     why: String,
     proof: Vec<String>,
+    /// What is presumably behind it.
+    cause: Option<String>,
     other: Option<String>,
 }
 
@@ -129,6 +147,19 @@ pub fn render(answer: &Answer) -> String {
         })
     });
     let failures = evidence.unread.iter().take(NAMED);
+    let ids = answer.recognised.ids.iter().map(|id| Id {
+        id: id.clone(),
+        found: evidence.named.iter().any(|exchange| exchange.has_id(id)),
+    });
+    // An id leads to one exchange: others like it are not hurt by this failure.
+    let named = evidence.named.first().filter(|_| verdict.about == About::Named);
+    let (developers, hurt) = match named {
+        Some(exchange) => (
+            exchange.developer.iter().cloned().collect(),
+            Turns { hurt: 1, tries: 1, recovered: 0 },
+        ),
+        None => (evidence.developers.iter().cloned().collect(), evidence.turns),
+    };
     let json = JsonAnswer {
         query: answer.query.clone(),
         window: Span { since: answer.window.since, until: answer.looked_at().until },
@@ -144,18 +175,23 @@ pub fn render(answer: &Answer) -> String {
             failures: failures.map(|unread| format!("{}: {}", unread.key, unread.why)).collect(),
         },
         author: name(answer.recognised.author),
+        symptom: answer.symptom().map(|symptom| symptom.id),
+        ids: ids.collect(),
         verdict: JsonVerdict {
             origin: name(verdict.origin),
             acts: verdict.acts,
             confidence: verdict.confidence,
             why: verdict.why.clone(),
             proof: verdict.proof.clone(),
+            cause: verdict.cause.clone(),
             other: verdict.other.clone(),
         },
         counts: evidence.counts.iter().map(|(origin, count)| (origin.as_str(), *count)).collect(),
         quoted: evidence.quoted,
-        developers: evidence.developers.iter().cloned().collect(),
-        turns: evidence.turns,
+        developers,
+        turns: hurt.hurt,
+        tries: hurt.tries,
+        turns_recovered: hurt.recovered,
         first_seen: evidence.first_seen,
         last_seen: evidence.last_seen,
         ongoing: answer.is_ongoing(),

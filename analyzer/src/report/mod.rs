@@ -1,7 +1,9 @@
-//! One answer, two forms: text for people, JSON for programs.
+//! One answer, three forms: text for a terminal, Markdown for chats and tickets, JSON for programs.
 
 mod exchange;
 mod json;
+mod lines;
+mod markdown;
 mod page;
 mod text;
 
@@ -16,8 +18,10 @@ use crate::window::Window;
 
 pub use exchange::{Line, duration};
 pub use json::{JsonAnswer, render as to_json, schema};
+pub use lines::printable;
+pub use markdown::{render as to_markdown, render_list as list_in_markdown};
 pub use page::render_page;
-pub use text::{printable, render as to_text, render_list};
+pub use text::{render as to_text, render_list};
 
 /// Everything that an answer says.
 #[derive(Debug)]

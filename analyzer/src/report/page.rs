@@ -9,7 +9,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::exchange::duration;
-use super::{printable, text};
+use super::lines::words_of;
+use super::printable;
 use crate::advice::about;
 use crate::classify::Exchange;
 
@@ -58,7 +59,7 @@ fn headline(exchange: &Exchange, zone: &TimeZone) -> String {
     let advice = about(error.origin, &error.code, exchange.status);
     let lines = [
         format!("{}: {}", error.origin, advice.what),
-        format!("acts    {}", text::acts(advice.acts)),
+        format!("acts    {}", words_of(advice.acts)),
         format!("when    {when}"),
         format!("said    {}: {}", error.code, error.message),
         format!("do      {}", advice.step),
