@@ -17,11 +17,11 @@ use crate::proof::{commonest, counted, shares, words_of};
 use crate::question::Question;
 use crate::recognise::StreamEnding;
 use crate::refusal::refused;
-use crate::verdict::{About, Confidence, Verdict};
+use crate::verdict::{About, Confidence, Doubt, Verdict};
 use crate::window::ago;
 
 /// A failure older than this is hardly the one that somebody sees now.
-const OLD: SignedDuration = SignedDuration::from_hours(1);
+pub(crate) const OLD: SignedDuration = SignedDuration::from_hours(1);
 
 /// How far a moment in a text without a zone may be off.
 const ZONES: SignedDuration = SignedDuration::from_hours(14);
@@ -54,10 +54,8 @@ pub fn judge(question: &Question, evidence: Option<&Evidence>) -> Verdict {
 
 /// The text says when it happened, and that is not in the window: no log of the window is about it.
 fn of_another_time(question: &Question, evidence: &Evidence) -> Option<Verdict> {
-    let at = question.recognised.at?;
-    let window = &question.window;
-    let is_near = at >= window.since - ZONES && at <= window.until + ZONES;
-    if is_near || question.recognised.symptom.is_some_and(|s| matches!(s.alone, Alone::Proven(_))) {
+    let at = question.recognised.at.filter(|_| is_of_another_time(question))?;
+    if question.recognised.symptom.is_some_and(|s| matches!(s.alone, Alone::Proven(_))) {
         return None;
     }
     let mut verdict = from_text(&question.recognised, None).at_most_likely();
@@ -72,6 +70,12 @@ fn of_another_time(question: &Question, evidence: &Evidence) -> Option<Verdict> 
     let since = at.checked_sub(OLD).unwrap_or(at).strftime("%Y-%m-%dT%H:%M:%SZ");
     verdict.next_steps.insert(0, format!("look there: --since {since}"));
     Some(verdict)
+}
+
+/// Tells whether the text says a time that does not lie in the window.
+pub(crate) fn is_of_another_time(question: &Question) -> bool {
+    let window = &question.window;
+    question.recognised.at.is_some_and(|at| at < window.since - ZONES || at > window.until + ZONES)
 }
 
 /// Tells whether an exchange can be one whose log shows none of these ids: where OpenAI sent no id,
@@ -115,6 +119,7 @@ fn from_exchange(question: &Question, exchange: &Exchange, others: &[Exchange]) 
         next_steps: vec![step],
         say: Some(say),
         about: About::Named,
+        doubt: None,
     }
 }
 
@@ -153,7 +158,8 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
         .collect();
     let until = question.window.until.min(question.now);
     let is_past = evidence.last_seen.is_some_and(|last| until.duration_since(last) > OLD);
-    let certain = most == total && !is_past && !is_open(question, evidence, origin);
+    let settled = most == total && !is_open(question, evidence, origin);
+    let certain = settled && !is_past && !could_be_unlogged(question);
     let verdict = Verdict {
         origin: Some(origin),
         confidence: if certain { Confidence::Certain } else { Confidence::Likely },
@@ -165,6 +171,7 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
         next_steps: vec![step],
         say: Some(if is_past { told_as_past(&what, evidence, until) } else { say }),
         about: About::Matches,
+        doubt: (settled && !certain && !is_past).then_some(Doubt::Aws),
     };
     refused(verdict, evidence, &code)
 }
@@ -182,11 +189,15 @@ fn is_open(question: &Question, evidence: &Evidence, origin: Origin) -> bool {
         && question.filters.developer.is_none()
         && question.filters.session.is_none();
     let foreign_id = !recognised.ids.is_empty();
-    // Where the id decides, a text without one may be about an answer that never came by here,
-    // unless the logs hold its very words.
+    undecided || evidence.is_partial() || anybodys || foreign_id || recognised.is_vague()
+}
+
+/// Where the id decides, a text without one may be about an answer that never came by here, unless
+/// the logs hold its very words.
+fn could_be_unlogged(question: &Question) -> bool {
+    let recognised = &question.recognised;
     let decides = recognised.symptom.is_some_and(|symptom| symptom.alone == Alone::IdDecides);
-    let no_id = decides && recognised.ours.is_none() && !recognised.wanted.words_required;
-    undecided || evidence.is_partial() || anybodys || foreign_id || no_id || recognised.is_vague()
+    decides && recognised.ours.is_none() && !recognised.wanted.words_required
 }
 
 /// The sentence for the chat about a failure that is over.

@@ -36,5 +36,6 @@ pub mod verdict;
 mod presume;
 mod refusal;
 pub mod judge;
+pub mod corroborate;
 pub mod report;
 pub mod tail;

@@ -6,27 +6,14 @@
 
 use jiff::Timestamp;
 use schemas::origin::{Acts, Origin};
+use schemas::symptom::AwsAct;
 
 use crate::cloudwatch::{Counts, Death, DeathKind, Observed, Reserved, grouped};
+use crate::ids::Host;
 use crate::question::Question;
 use crate::recognise::{Recognised, StreamEnding};
 use crate::verdict::{Confidence, Verdict};
 use crate::window::Window;
-
-/// What AWS can do to a request without the proxy's saying anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
-    /// Refuses it for want of a slot: 429.
-    Throttle,
-    /// Refuses it for want of a right, or because nothing stands at this URL: 403.
-    Forbid,
-    /// Refuses it for its size: 413.
-    TooLarge,
-    /// Lets the invocation die before its answer: 502 or 504, in Lambda's words.
-    Die,
-    /// Lets the invocation die over its answer: the stream just ends.
-    Cut,
-}
 
 /// What AWS says about failures of the kind that is asked about.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,9 +21,9 @@ pub enum Unlogged {
     /// Nothing of the kind is AWS's to do.
     NotAws,
     /// AWS could not be asked, or has no data point.
-    Unknown(Act),
+    Unknown(AwsAct),
     /// AWS made none in the window.
-    None(Act),
+    None(AwsAct),
     /// AWS made some.
     Some(Made),
 }
@@ -45,7 +32,7 @@ pub enum Unlogged {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Made {
     /// What it did.
-    pub act: Act,
+    pub act: AwsAct,
     /// How often.
     pub count: u64,
     /// The first, to the minute.
@@ -56,54 +43,45 @@ pub struct Made {
     pub died_of: Option<DeathKind>,
 }
 
-impl Act {
-    /// Tells what AWS can have done to produce a text.
-    #[must_use]
-    pub fn behind(recognised: &Recognised) -> Option<Self> {
-        let wanted = &recognised.wanted;
-        let of_aws = recognised.author == Some(Origin::Aws);
-        let says = |words: &[&str]| words.iter().any(|word| recognised.folded.contains(word));
-        if of_aws && says(&["limitexceeded", "rate exceeded", "too many requests"]) {
-            return Some(Self::Throttle);
-        }
-        if of_aws && says(&["smaller than", "entitytoolarge", "payload size", "413"]) {
-            return Some(Self::TooLarge);
-        }
-        match (wanted.statuses.as_slice(), wanted.ending) {
-            // Codex shows our id, or OpenAI's: then the answer passed the proxy.
-            _ if !recognised.ids.is_empty() => None,
-            ([429], _) => Some(Self::Throttle),
-            ([403], _) if of_aws || recognised.would_show_id => Some(Self::Forbid),
-            ([413], _) => Some(Self::TooLarge),
-            ([502 | 504], _) if of_aws || recognised.would_show_id || !wanted.words_required => {
-                Some(Self::Die)
-            }
-            (_, Some(ending)) if ending != StreamEnding::Silence => Some(Self::Cut),
-            _ if of_aws && says(&["forbidden", "null"]) => Some(Self::Forbid),
-            _ if of_aws => Some(Self::Die),
-            _ => None,
-        }
+/// Tells what AWS can have done to produce a text.
+#[must_use]
+pub fn act_behind(recognised: &Recognised) -> Option<AwsAct> {
+    let wanted = &recognised.wanted;
+    let is_elsewhere = recognised.host.is_some_and(|host| host != Host::Lambda);
+    // With an id the answer passed the proxy, and what was asked for elsewhere never came near Lambda.
+    if !recognised.ids.is_empty() || is_elsewhere || recognised.ours.is_some() {
+        return None;
     }
+    let symptom = recognised.symptom?;
+    let is_bare = recognised.would_show_id || !wanted.words_required;
+    symptom.unlogged.or(match (wanted.statuses.as_slice(), wanted.ending) {
+        ([429], _) => Some(AwsAct::Throttle),
+        ([403], _) if recognised.would_show_id => Some(AwsAct::Forbid),
+        ([413], _) => Some(AwsAct::TooLarge),
+        ([502 | 504], _) if is_bare => Some(AwsAct::Die),
+        (_, Some(ending)) if ending != StreamEnding::Silence => Some(AwsAct::Cut),
+        _ => None,
+    })
 }
 
 impl Unlogged {
     /// Tells what AWS made of the kind of failure that is asked about.
     #[must_use]
     pub fn of(question: &Question, observed: &Observed) -> Self {
-        let Some(act) = Act::behind(&question.recognised) else { return Self::NotAws };
+        let Some(act) = act_behind(&question.recognised) else { return Self::NotAws };
         let window = Window {
             since: question.window.since,
             until: question.window.until.min(question.now.max(question.window.since)),
         };
         match act {
-            Act::Throttle => by_metric(act, observed, &window, |counts| counts.throttles),
+            AwsAct::Throttle => by_metric(act, observed, &window, |counts| counts.throttles),
             // A request that never ran and was not throttled was refused for another reason.
-            Act::Forbid | Act::TooLarge => by_metric(act, observed, &window, |counts| {
+            AwsAct::Forbid | AwsAct::TooLarge => by_metric(act, observed, &window, |counts| {
                 let ran = counts.invocations.unwrap_or(0) + counts.throttles.unwrap_or(0);
                 let refused = counts.url_requests?.saturating_sub(ran);
                 Some(refused.min(counts.url_4xx.unwrap_or(refused)))
             }),
-            Act::Die | Act::Cut => by_deaths(act, observed, &window),
+            AwsAct::Die | AwsAct::Cut => by_deaths(act, observed, &window),
         }
     }
 
@@ -123,7 +101,7 @@ impl Unlogged {
 /// Adds a figure up. Metrics of a period are counted where they began, so the sum over the window
 /// decides, and the periods tell when.
 fn by_metric(
-    act: Act,
+    act: AwsAct,
     observed: &Observed,
     window: &Window,
     figure: impl Fn(&Counts) -> Option<u64>,
@@ -145,7 +123,7 @@ fn by_metric(
 }
 
 /// Counts the dead: by the lines, and where these were not read by the metric of errors.
-fn by_deaths(act: Act, observed: &Observed, window: &Window) -> Unlogged {
+fn by_deaths(act: AwsAct, observed: &Observed, window: &Window) -> Unlogged {
     let within: Vec<&Death> =
         observed.deaths.iter().filter(|death| window.contains(death.at)).collect();
     let unended = observed.unended.iter().map(|started| started.started_at);
@@ -162,7 +140,7 @@ fn by_deaths(act: Act, observed: &Observed, window: &Window) -> Unlogged {
     }
     let errors = by_metric(act, observed, window, |counts| counts.errors);
     match errors {
-        Unlogged::None(_) if !observed.saw_lines() && act == Act::Cut => Unlogged::Unknown(act),
+        Unlogged::None(_) if !observed.saw_lines() && act == AwsAct::Cut => Unlogged::Unknown(act),
         // Without a data point, the lines of the whole window say as much.
         Unlogged::Unknown(_) if observed.saw_lines() => Unlogged::None(act),
         known => known,
@@ -180,7 +158,7 @@ impl Made {
     pub fn verdict(&self, question: &Question, observed: &Observed, logged: u64) -> Verdict {
         let mut verdict = Verdict::likely(Origin::Aws, &self.why(observed));
         verdict.confidence = Confidence::Certain;
-        verdict.acts = Some(if self.act == Act::TooLarge { Acts::Developer } else { Acts::Us });
+        verdict.acts = Some(if self.act == AwsAct::TooLarge { Acts::Developer } else { Acts::Us });
         verdict.proof = vec![self.proof(question, observed, logged)];
         verdict.proof.extend(self.detail(observed));
         verdict.next_steps = vec![self.step()];
@@ -190,41 +168,41 @@ impl Made {
 
     fn why(&self, observed: &Observed) -> String {
         match (self.act, self.died_of) {
-            (Act::Throttle, _) => {
+            (AwsAct::Throttle, _) => {
                 let slots = match observed.reserved() {
                     Some(Reserved::Slots(slots)) => format!("all {slots} slots were busy"),
                     _ => "no slot was free".to_owned(),
                 };
                 format!("Lambda refused the request, {slots}. The proxy never saw it.")
             }
-            (Act::Forbid, _) => {
+            (AwsAct::Forbid, _) => {
                 "the Function URL refused the request; the proxy never saw it.".to_owned()
             }
-            (Act::TooLarge, _) => {
+            (AwsAct::TooLarge, _) => {
                 "Lambda takes 6 MB at most and refused the request; the proxy never saw it."
                     .to_owned()
             }
-            (Act::Die | Act::Cut, Some(DeathKind::TimeOut)) => {
+            (AwsAct::Die | AwsAct::Cut, Some(DeathKind::TimeOut)) => {
                 "the function ran into its time limit and was ended before its answer was complete."
                     .to_owned()
             }
-            (Act::Die | Act::Cut, Some(DeathKind::OutOfMemory)) => {
+            (AwsAct::Die | AwsAct::Cut, Some(DeathKind::OutOfMemory)) => {
                 "the function ran out of memory and died over its answer.".to_owned()
             }
-            (Act::Die | Act::Cut, Some(DeathKind::StartUp)) => {
+            (AwsAct::Die | AwsAct::Cut, Some(DeathKind::StartUp)) => {
                 "the function did not come up, so nobody could answer.".to_owned()
             }
-            (Act::Die | Act::Cut, Some(DeathKind::Crash)) => {
+            (AwsAct::Die | AwsAct::Cut, Some(DeathKind::Crash)) => {
                 "the function crashed over its answer.".to_owned()
             }
-            (Act::Die | Act::Cut, None) => {
+            (AwsAct::Die | AwsAct::Cut, None) => {
                 "the function died over its answer, and left no log of it.".to_owned()
             }
         }
     }
 
     /// `CloudWatch 02:30-02:40: 318 throttles, 366 ran, concurrency 25 of 25; 0 logged 429s`
-    fn proof(&self, question: &Question, observed: &Observed, logged: u64) -> String {
+    pub(crate) fn proof(&self, question: &Question, observed: &Observed, logged: u64) -> String {
         // A minute's figures stand under its beginning.
         let end = self.last + jiff::SignedDuration::from_mins(1);
         let span = Window { since: self.first, until: end };
@@ -234,7 +212,7 @@ impl Made {
         let ran = counts.invocations.map_or_else(String::new, |n| format!(", {} ran", grouped(n)));
         let count = grouped(self.count);
         match self.act {
-            Act::Throttle => {
+            AwsAct::Throttle => {
                 let most = counts.concurrent_max.map_or_else(String::new, |most| {
                     let of = match observed.reserved() {
                         Some(Reserved::Slots(slots)) => format!(" of {slots}"),
@@ -244,13 +222,13 @@ impl Made {
                 });
                 format!("{when}: {count} throttles{ran}{most}; {} logged 429s", grouped(logged))
             }
-            Act::Forbid | Act::TooLarge => {
+            AwsAct::Forbid | AwsAct::TooLarge => {
                 let all = counts
                     .url_requests
                     .map_or_else(String::new, |n| format!(" of {} URL requests", grouped(n)));
                 format!("{when}: {count}{all} refused before the proxy{ran}")
             }
-            Act::Die | Act::Cut => {
+            AwsAct::Die | AwsAct::Cut => {
                 let kind = self.died_of.map_or("without an end", DeathKind::as_str);
                 let what = match self.died_of {
                     None => format!("{count} invocations failed or have a start and no end"),
@@ -268,16 +246,16 @@ impl Made {
 
     fn detail(&self, observed: &Observed) -> Option<String> {
         match self.act {
-            Act::Throttle => Some(format!(
+            AwsAct::Throttle => Some(format!(
                 "{} turns ended at once (Codex does not retry this); throttled requests carry no name",
                 grouped(self.count)
             )),
-            Act::Forbid => {
+            AwsAct::Forbid => {
                 let nobody = observed.totals(&observed.window).invocations.unwrap_or(0) == 0;
                 nobody.then(|| "nobody got through in this window".to_owned())
             }
-            Act::TooLarge => None,
-            Act::Die | Act::Cut => {
+            AwsAct::TooLarge => None,
+            AwsAct::Die | AwsAct::Cut => {
                 let newest = observed.deaths.last()?;
                 let words: String = newest.line.chars().take(140).collect();
                 Some(format!("newest: {words}"))
@@ -287,14 +265,14 @@ impl Made {
 
     fn step(&self) -> String {
         match (self.act, self.died_of) {
-            (Act::Throttle, _) => {
+            (AwsAct::Throttle, _) => {
                 "analyzer capacity: says how many slots are needed, and the command"
             }
-            (Act::Forbid, _) => {
+            (AwsAct::Forbid, _) => {
                 "analyzer validate: says which permission is missing; AWS asks for \
                  lambda:InvokeFunctionUrl and lambda:InvokeFunction"
             }
-            (Act::TooLarge, _) => {
+            (AwsAct::TooLarge, _) => {
                 "start a new thread or drop images; `codex-proxy serve` outside Lambda takes 64 MiB"
             }
             (_, Some(DeathKind::TimeOut)) => {
@@ -311,12 +289,14 @@ impl Made {
 
     fn say(&self) -> &'static str {
         match self.act {
-            Act::Throttle => "We ran out of capacity, not OpenAI. Retry in two minutes.",
-            Act::Forbid => "Our function refuses requests at AWS's door, not OpenAI. We are on it.",
-            Act::TooLarge => {
+            AwsAct::Throttle => "We ran out of capacity, not OpenAI. Retry in two minutes.",
+            AwsAct::Forbid => {
+                "Our function refuses requests at AWS's door, not OpenAI. We are on it."
+            }
+            AwsAct::TooLarge => {
                 "Your thread has grown past what Lambda accepts (6 MB). Start a new one."
             }
-            Act::Die | Act::Cut => {
+            AwsAct::Die | AwsAct::Cut => {
                 "Our function died over the answer, not OpenAI. Retry; we are on it."
             }
         }

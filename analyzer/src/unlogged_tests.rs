@@ -62,18 +62,18 @@ fn made(unlogged: Unlogged) -> Made {
 #[test]
 fn each_kind_of_text_is_laid_at_the_act_that_can_produce_it() {
     for (text, act) in [
-        (RETRY_LIMIT, Some(Act::Throttle)),
+        (RETRY_LIMIT, Some(AwsAct::Throttle)),
         (
             r#"{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","Type":"User","message":"Rate Exceeded."}"#,
-            Some(Act::Throttle),
+            Some(AwsAct::Throttle),
         ),
-        (FORBIDDEN, Some(Act::Forbid)),
+        (FORBIDDEN, Some(AwsAct::Forbid)),
         (
             r#"unexpected status 413 Payload Too Large: {"Message":"Request must be smaller than 6291456 bytes"}"#,
-            Some(Act::TooLarge),
+            Some(AwsAct::TooLarge),
         ),
-        (CRASHED, Some(Act::Die)),
-        (CUT, Some(Act::Cut)),
+        (CRASHED, Some(AwsAct::Die)),
+        (CUT, Some(AwsAct::Cut)),
         ("experiencing high demand, which may cause temporary errors", None),
         (
             "exceeded retry limit, last status: 429 Too Many Requests, request id: req_4f8a1b2c3d4e",
@@ -82,7 +82,7 @@ fn each_kind_of_text_is_laid_at_the_act_that_can_produce_it() {
         ("invalid or disabled token", None),
         ("Missing environment variable: `OPENAI_API_KEY`.", None),
     ] {
-        assert_eq!(Act::behind(&recognise(text)), act, "{text}");
+        assert_eq!(act_behind(&recognise(text)), act, "{text}");
     }
 }
 
@@ -100,7 +100,7 @@ fn throttles_are_counted_and_dated() {
         Some(Configuration { reserved: Some(Reserved::Slots(25)), ..Configuration::default() });
     let question = ask(RETRY_LIMIT);
     let made = made(Unlogged::of(&question, &observed));
-    assert_eq!((made.count, made.act), (318, Act::Throttle));
+    assert_eq!((made.count, made.act), (318, AwsAct::Throttle));
     let verdict = made.verdict(&question, &observed, 0);
     assert_eq!((verdict.origin, verdict.confidence), (Some(Origin::Aws), Confidence::Certain));
     assert_eq!(
@@ -115,14 +115,14 @@ fn throttles_are_counted_and_dated() {
 
 #[test]
 fn no_data_point_neither_blames_nor_clears() {
-    assert_eq!(Unlogged::of(&ask(RETRY_LIMIT), &observed()), Unlogged::Unknown(Act::Throttle));
+    assert_eq!(Unlogged::of(&ask(RETRY_LIMIT), &observed()), Unlogged::Unknown(AwsAct::Throttle));
     let mut calm = observed();
     calm.minutes = vec![minute(5, Counts { throttles: Some(0), ..Counts::default() })];
-    assert_eq!(Unlogged::of(&ask(RETRY_LIMIT), &calm), Unlogged::None(Act::Throttle));
+    assert_eq!(Unlogged::of(&ask(RETRY_LIMIT), &calm), Unlogged::None(AwsAct::Throttle));
     assert!(Unlogged::of(&ask(RETRY_LIMIT), &calm).excludes_aws());
     let mut outside = observed();
     outside.minutes = vec![minute(90, Counts { throttles: Some(9), ..Counts::default() })];
-    assert_eq!(Unlogged::of(&ask(RETRY_LIMIT), &outside), Unlogged::Unknown(Act::Throttle));
+    assert_eq!(Unlogged::of(&ask(RETRY_LIMIT), &outside), Unlogged::Unknown(AwsAct::Throttle));
 }
 
 #[test]
@@ -132,19 +132,23 @@ fn what_was_neither_run_nor_throttled_was_refused_at_the_door() {
     observed.minutes = vec![minute(50, refused)];
     let question = ask(FORBIDDEN);
     let made = made(Unlogged::of(&question, &observed));
-    assert_eq!((made.count, made.act), (1_140, Act::Forbid));
+    assert_eq!((made.count, made.act), (1_140, AwsAct::Forbid));
     let verdict = made.verdict(&question, &observed, 0);
     assert!(verdict.proof[0].contains("1,140 of 1,140 URL requests refused"), "{verdict:?}");
     assert_eq!(verdict.proof[1], "nobody got through in this window");
     let ran = Counts { invocations: Some(1_140), ..refused };
     observed.minutes = vec![minute(50, ran)];
-    assert_eq!(Unlogged::of(&question, &observed), Unlogged::None(Act::Forbid));
+    assert_eq!(Unlogged::of(&question, &observed), Unlogged::None(AwsAct::Forbid));
 }
 
 #[test]
 fn the_dead_are_counted_by_lines_and_else_by_the_metric() {
     let mut observed = observed();
-    assert_eq!(Unlogged::of(&ask(CUT), &observed), Unlogged::None(Act::Cut), "lines tell of none");
+    assert_eq!(
+        Unlogged::of(&ask(CUT), &observed),
+        Unlogged::None(AwsAct::Cut),
+        "lines tell of none"
+    );
     observed.deaths = vec![
         death(20, DeathKind::Crash),
         death(10, DeathKind::TimeOut),
@@ -161,10 +165,14 @@ fn the_dead_are_counted_by_lines_and_else_by_the_metric() {
     assert_eq!(made_of.first, now() - SignedDuration::from_mins(30));
 
     let mut blind = Observed::nothing("codex-proxy", window(), now());
-    assert_eq!(Unlogged::of(&ask(CRASHED), &blind), Unlogged::Unknown(Act::Die));
+    assert_eq!(Unlogged::of(&ask(CRASHED), &blind), Unlogged::Unknown(AwsAct::Die));
     blind.minutes = vec![minute(5, Counts { errors: Some(0), ..Counts::default() })];
-    assert_eq!(Unlogged::of(&ask(CRASHED), &blind), Unlogged::None(Act::Die));
-    assert_eq!(Unlogged::of(&ask(CUT), &blind), Unlogged::Unknown(Act::Cut), "a kill is no error");
+    assert_eq!(Unlogged::of(&ask(CRASHED), &blind), Unlogged::None(AwsAct::Die));
+    assert_eq!(
+        Unlogged::of(&ask(CUT), &blind),
+        Unlogged::Unknown(AwsAct::Cut),
+        "a kill is no error"
+    );
     blind.minutes = vec![minute(5, Counts { errors: Some(2), ..Counts::default() })];
     assert_eq!(made(Unlogged::of(&ask(CRASHED), &blind)).died_of, None);
 }

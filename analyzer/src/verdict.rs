@@ -25,6 +25,13 @@ pub enum About {
     Named,
 }
 
+/// What keeps a verdict from being certain, where one thing does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// AWS could have done it too, whose refusals leave no log: CloudWatch can tell.
+    Aws,
+}
+
 /// Whose failure it was, and what follows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
@@ -48,6 +55,8 @@ pub struct Verdict {
     pub say: Option<String>,
     /// Which logs it is about.
     pub about: About,
+    /// The one thing that keeps it from being certain.
+    pub doubt: Option<Doubt>,
 }
 
 impl Verdict {
@@ -64,6 +73,7 @@ impl Verdict {
             next_steps: Vec::new(),
             say: None,
             about: About::Nothing,
+            doubt: None,
         }
     }
 

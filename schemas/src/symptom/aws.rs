@@ -2,7 +2,7 @@
 //!
 //! The proxy never saw these requests, or did not live to log them.
 
-use super::{Condition, Symptom};
+use super::{AwsAct, Condition, Symptom};
 use crate::origin::Acts::Developer;
 use crate::origin::Origin::Aws;
 
@@ -36,6 +36,7 @@ pub(super) const ROWS: &[Symptom] = &[
         "429 Rate Exceeded.",
         r#"ThrottlingException: {"message":"Rate Exceeded."}"#,
     ])
+    .unlogged(AwsAct::Throttle)
     .proves(Condition::NoAnswer)
     .likely(Aws)
     .explains("Lambda refused the request because its slots or its rate were used up; the proxy never saw it")
@@ -51,6 +52,7 @@ pub(super) const ROWS: &[Symptom] = &[
         r#"{"Message":"Forbidden. For troubleshooting Function URL authorization issues, see: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"}"#,
         r#"{"message":"Missing Authentication Token"}"#,
     ])
+    .unlogged(AwsAct::Forbid)
     .proves(Condition::NoAnswer)
     .likely(Aws)
     .explains("the Function URL refused the request: a missing permission or a wrong URL; the proxy never saw it")
@@ -65,6 +67,7 @@ pub(super) const ROWS: &[Symptom] = &[
         r#"{"message":"Request Entity Too Large"}"#,
         "Exceeded maximum allowed payload size (6291556 bytes).",
     ])
+    .unlogged(AwsAct::TooLarge)
     .proves(Condition::NoAnswer)
     .likely(Aws)
     .acts(Developer)
@@ -81,6 +84,7 @@ pub(super) const ROWS: &[Symptom] = &[
         "RequestId: {id} Error: Runtime exited with error: signal: killed",
         "REPORT RequestId: {id} Status: error Error Type: Runtime.OutOfMemory",
     ])
+    .unlogged(AwsAct::Die)
     .proves(Condition::NoAnswer)
     .likely(Aws)
     .explains("Lambda's own words: the function crashed or timed out before it answered")
@@ -95,6 +99,7 @@ pub(super) const ROWS: &[Symptom] = &[
         "{time} {id} Task timed out after 900.00 seconds",
         "REPORT RequestId: {id} Duration: 900000.00 ms Status: timeout",
     ])
+    .unlogged(AwsAct::Die)
     .proves(Condition::NoAnswer)
     .likely(Aws)
     .explains("AWS ended the request at its time limit")
@@ -109,6 +114,7 @@ pub(super) const ROWS: &[Symptom] = &[
         r#"{"Message":"The operation cannot be performed at this time. The function is currently in the following state: Pending"}"#,
         r#"{"Type":"Service","Message":"ServiceException"}"#,
     ])
+    .unlogged(AwsAct::Die)
     .proves(Condition::NoAnswer)
     .likely(Aws)
     .explains("Lambda could not run the function at all")

@@ -40,6 +40,8 @@ pub struct Symptom {
     pub acts: Option<Acts>,
     /// Whether its line shows the id of the answer, if the answer had one.
     pub shows_id: ShowsId,
+    /// What AWS did, where these are its words; none of it leaves a log.
+    pub unlogged: Option<AwsAct>,
     /// Whether other programs print it too.
     pub breadth: Breadth,
     /// What the text means, in one line.
@@ -104,6 +106,21 @@ pub enum ShowsId {
     WithStatus,
 }
 
+/// What AWS can do to a request without the proxy's logging anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AwsAct {
+    /// Refuses it for want of a slot: 429.
+    Throttle,
+    /// Refuses it for want of a right, or because nothing stands at this URL: 403.
+    Forbid,
+    /// Refuses it for its size: 413.
+    TooLarge,
+    /// Lets the invocation die before its answer: 502 or 504, in Lambda's words.
+    Die,
+    /// Lets the invocation die over its answer: the stream just ends.
+    Cut,
+}
+
 /// Whether other programs print a text too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breadth {
@@ -125,6 +142,7 @@ impl Symptom {
             alone: Alone::Open,
             acts: None,
             shows_id: ShowsId::No,
+            unlogged: None,
             breadth: Breadth::Own,
             explains: "",
             checks: &[],
@@ -156,6 +174,10 @@ impl Symptom {
 
     const fn acts(self, acts: Acts) -> Self {
         Self { acts: Some(acts), ..self }
+    }
+
+    const fn unlogged(self, act: AwsAct) -> Self {
+        Self { unlogged: Some(act), ..self }
     }
 
     const fn common(self) -> Self {
