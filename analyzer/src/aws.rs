@@ -19,6 +19,14 @@ pub(crate) async fn load() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await
 }
 
+/// Tells whether somebody has set up AWS here at all, by the variables or the file that its CLI reads:
+/// otherwise there is nothing to ask, and nothing to wait for.
+pub(crate) fn is_set_up() -> bool {
+    const NAMES: [&str; 4] =
+        ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"];
+    NAMES.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
 /// Why AWS did not say what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {

@@ -37,5 +37,6 @@ mod presume;
 mod refusal;
 pub mod judge;
 pub mod corroborate;
+pub mod inquire;
 pub mod report;
 pub mod tail;

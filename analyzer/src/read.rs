@@ -36,7 +36,7 @@ pub struct Unread {
 }
 
 /// What reading gave.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Reading {
     /// Exchanges of the logs that could matter, newest first.
     pub exchanges: Vec<Exchange>,

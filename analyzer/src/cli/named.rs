@@ -2,14 +2,14 @@
 
 use clap::Args;
 
-use crate::deployment::Names;
+use crate::deployment::{DEFAULT_STACK, Names};
 
 /// Which deployment is meant.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Named {
-    /// Deployment that is meant; its function's configuration names the rest
-    #[arg(long, env = "ANALYZER_STACK", value_name = "NAME", default_value = crate::deployment::DEFAULT_STACK)]
-    stack: String,
+    /// Deployment that is meant; its function's configuration names the rest [default: codex-proxy]
+    #[arg(long, env = "ANALYZER_STACK", value_name = "NAME")]
+    stack: Option<String>,
     /// Its function, if it is not named like the stack
     #[arg(long, value_name = "NAME")]
     function: Option<String>,
@@ -30,12 +30,18 @@ impl Named {
         let Self { stack, function, table, secret, log_group } = self;
         let given = |name: Option<String>| name.filter(|name| !name.is_empty());
         Names {
-            stack,
+            stack: given(stack).unwrap_or_else(|| DEFAULT_STACK.to_owned()),
             function: given(function),
             source: given(source),
             table: given(table),
             secret: given(secret),
             log_group: given(log_group),
         }
+    }
+
+    /// Tells whether somebody named a deployment, so that it is asked even beside a local folder.
+    pub(super) fn is_given(&self) -> bool {
+        let given = |name: &Option<String>| name.as_ref().is_some_and(|name| !name.is_empty());
+        given(&self.stack) || given(&self.function) || given(&self.log_group)
     }
 }

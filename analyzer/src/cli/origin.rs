@@ -1,22 +1,21 @@
 //! `analyzer origin`: a pasted text in, a verdict out.
 
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
-use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Zoned};
 
-use super::place::unreachable;
-use super::{Exit, Failure, current_time, say};
-use crate::evidence::Evidence;
-use crate::judge::judge;
+use super::place::{self, Place, unreachable};
+use super::{Exit, Failure, current_time, say, say_unseen};
+use crate::aws::{self, Trouble};
+use crate::inquire::{Inquiry, Looked, inquire};
 use crate::list::{self, Entry};
 use crate::question::{Filters, Question};
 use crate::read;
 use crate::recognise::recognise;
 use crate::report::{self, Answer};
-use crate::source::{self, LogSource};
+use crate::verdict::Confidence;
 use crate::window::{Window, parse_moment};
 
 /// Reading more than this asks for `--yes`: 60 s at what a loopback S3 server gives one client.
@@ -45,14 +44,17 @@ Examples:
   analyzer origin \"exceeded retry limit, last status: 429 Too Many Requests\"
   analyzer origin \"invalid or disabled token\" --json | jq .counts
 
-Without a source the text alone is judged. See `analyzer --help` for exit codes.")]
+With a source on S3, or a --stack, CloudWatch is asked for what leaves no log. Without any source the
+text alone is judged. See `analyzer --help` for exit codes.")]
 pub(super) struct OriginArguments {
     /// What the developer sees: a line, or a piece of one; - reads stdin
     #[arg(required = true, num_args = 1.., value_name = "TEXT")]
     text: Vec<String>,
-    /// Where the logs are: the folder or `s3://BUCKET[/PREFIX]` above logs/
-    #[arg(long, env = "ANALYZER_SOURCE", value_name = "PLACE")]
-    source: Option<String>,
+    #[command(flatten)]
+    place: Place,
+    /// Do not ask CloudWatch, whatever the logs leave open
+    #[arg(long)]
+    no_cloudwatch: bool,
     /// Read at most the N newest candidate logs
     #[arg(long, value_name = "N")]
     max: Option<usize>,
@@ -115,16 +117,13 @@ pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
         now: now.timestamp(),
         recognised,
     };
-    let evidence = match arguments.source.as_deref().filter(|place| !place.is_empty()) {
-        Some(place) => Some(look(place, &question, arguments.yes).await?),
-        None => None,
-    };
-    let verdict = judge(&question, evidence.as_ref());
+    let Inquiry { verdict, evidence, observed } = ask(&arguments, &question).await?;
     let answer = Answer {
         query,
         capped: evidence.as_ref().is_some_and(|evidence| evidence.left_out > 0),
         recognised: question.recognised,
         evidence,
+        observed,
         verdict,
         window,
         zone: now.time_zone().clone(),
@@ -168,13 +167,33 @@ fn end(answer: &Answer) -> Exit {
         }
         return Exit::Partial;
     }
+    let is_certain = answer.verdict.confidence == Confidence::Certain;
+    if let Some(observed) = answer.observed.as_ref().filter(|_| !is_certain) {
+        say_unseen(&observed.unseen, "origin");
+        if observed.unseen.iter().any(|unseen| matches!(unseen.trouble, Trouble::Denied(_))) {
+            return Exit::Partial;
+        }
+    }
     if answer.verdict.origin.is_some() { Exit::Answered } else { Exit::Unknown }
 }
 
-/// Lists, chooses, reads, gathers.
-async fn look(place: &str, question: &Question, yes: bool) -> Result<Evidence, Failure> {
-    let source: Arc<dyn LogSource> =
-        source::open(place).await.map_err(|error| unreachable(&error))?.into();
+/// Asks the logs and CloudWatch, as far as there are any.
+async fn ask(arguments: &OriginArguments, question: &Question) -> Result<Inquiry, Failure> {
+    let place = &arguments.place;
+    let named = place.source().map(str::to_owned);
+    // Without a place, the stack's function says where the logs are; AWS has to be set up for that.
+    let may_ask = place.is_on_aws() || (named.is_none() && aws::is_set_up());
+    let deployment = if may_ask { Some(place.deployment().await) } else { None };
+    let found = deployment.as_ref().and_then(|deployment| deployment.source.clone());
+    let source = named.or(found);
+    let look = source.as_deref().map(|place| look(place, question, arguments.yes));
+    let deployment = deployment.filter(|_| !arguments.no_cloudwatch);
+    inquire(question, look, deployment.as_ref()).await
+}
+
+/// Lists, chooses, reads.
+async fn look(place: &str, question: &Question, yes: bool) -> Result<Looked, Failure> {
+    let source = place::open(place).await?;
     let logs = list::list(&*source, &question.window).await.map_err(|error| unreachable(&error))?;
     let mut selection = question.select(&logs);
     let many = selection.candidates.len();
@@ -196,7 +215,7 @@ async fn look(place: &str, question: &Question, yes: bool) -> Result<Evidence, F
     });
     let reading = reading.await;
     progress.finish_and_clear();
-    Ok(question.gather(&logs, &selection, reading))
+    Ok(Looked { logs, selection, reading })
 }
 
 /// A bar on a terminal, and nothing elsewhere.

@@ -5,37 +5,62 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::{Exit, Failure};
+use super::named::Named;
+use super::{Exit, Failure, say_unseen};
+use crate::deployment::Deployment;
 use crate::source::{self, LogSource, SourceError};
 
-/// Where the logs are.
+/// Where the logs are, and which deployment knows where.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Place {
-    /// Where the logs are: the folder or `s3://BUCKET[/PREFIX]` above logs/
+    /// Where the logs are: the folder or `s3://BUCKET[/PREFIX]` above logs/; by default where the
+    /// stack's function puts them
     #[arg(long, env = "ANALYZER_SOURCE", value_name = "PLACE")]
     source: Option<String>,
+    #[command(flatten)]
+    named: Named,
 }
 
 impl Place {
     /// Returns the place that was named, if any.
-    pub(super) fn named(&self) -> Option<&str> {
+    pub(super) fn source(&self) -> Option<&str> {
         self.source.as_deref().filter(|place| !place.is_empty())
     }
 
-    /// Opens the place; a command that has nothing to say without logs ends here.
-    pub(super) async fn open(&self) -> Result<Arc<dyn LogSource>, Failure> {
-        let Some(place) = self.named() else {
-            return Err(Failure {
-                error: "no source of logs is named".to_owned(),
-                hint: Some(
-                    "--source DIR or --source s3://BUCKET[/PREFIX], or set ANALYZER_SOURCE"
-                        .to_owned(),
-                ),
-                exit: Exit::Usage,
-            });
-        };
-        Ok(source::open(place).await.map_err(|error| unreachable(&error))?.into())
+    /// Tells whether AWS has anything to do with these logs.
+    pub(super) fn is_on_aws(&self) -> bool {
+        self.named.is_given() || self.source().is_some_and(|place| place.starts_with("s3://"))
     }
+
+    /// Finds the deployment.
+    pub(super) async fn deployment(&self) -> Deployment {
+        let source = self.source().map(str::to_owned);
+        Deployment::resolve(self.named.clone().names(source)).await
+    }
+
+    /// Opens the logs; a command that has nothing to say without them ends here.
+    pub(super) async fn open(&self) -> Result<Arc<dyn LogSource>, Failure> {
+        if let Some(place) = self.source() {
+            return open(place).await;
+        }
+        let deployment = self.deployment().await;
+        if let Some(place) = &deployment.source {
+            return open(place).await;
+        }
+        say_unseen(&deployment.unseen, "");
+        Err(Failure {
+            error: format!("nothing says where the logs of `{}` are", deployment.function),
+            hint: Some(
+                "--source DIR or --source s3://BUCKET[/PREFIX], or set ANALYZER_SOURCE".to_owned(),
+            ),
+            exit: Exit::Usage,
+        })
+    }
+}
+
+/// Opens a place.
+pub(super) async fn open(place: &str) -> Result<Arc<dyn LogSource>, Failure> {
+    Ok(source::open(place).await.map_err(|error| unreachable(&error))?.into())
 }
 
 /// Says what to do about a source that cannot be used.

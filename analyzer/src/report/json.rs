@@ -8,6 +8,7 @@ use schemas::origin::{Acts, Origin};
 use serde::Serialize;
 
 use super::Answer;
+use crate::cloudwatch::{Counts, Observed};
 use crate::evidence::Evidence;
 use crate::turn::Turns;
 use crate::verdict::{About, Confidence};
@@ -48,6 +49,8 @@ pub struct JsonAnswer {
     /// Matching failures that were read, newest first.
     matches: Vec<Match>,
     next_steps: Vec<String>,
+    /// What AWS saw of the proxy's function; null where it was not asked.
+    cloudwatch: Option<CloudWatch>,
     /// A sentence for the chat.
     say: Option<String>,
 }
@@ -117,6 +120,68 @@ struct Match {
     session_id: Option<String>,
     turn_id: Option<String>,
     key: String,
+}
+
+/// What AWS saw in the window; a figure is null without a data point, which is not zero.
+#[derive(Debug, Serialize, JsonSchema)]
+struct CloudWatch {
+    function: String,
+    region: Option<String>,
+    url_requests: Option<u64>,
+    url_4xx: Option<u64>,
+    url_5xx: Option<u64>,
+    invocations: Option<u64>,
+    errors: Option<u64>,
+    throttles: Option<u64>,
+    concurrent_max: Option<u64>,
+    /// Invocations that died, by the platform's lines.
+    died: u64,
+    /// Exchanges with a start and no end.
+    unended: u64,
+    /// Exchanges that are still running.
+    in_flight: u64,
+    /// Records that S3 refused, and that stand in the lines.
+    spilled: u64,
+    /// From when on the lines were read; null if they were not.
+    #[schemars(with = "Option<String>")]
+    lines_since: Option<Timestamp>,
+    /// Whether every request is accounted for.
+    sum: String,
+    /// What could not be seen, with the right that is missing.
+    unseen: Vec<String>,
+}
+
+fn cloudwatch(answer: &Answer, observed: &Observed) -> CloudWatch {
+    let window = answer.looked_at();
+    let Counts {
+        url_requests,
+        url_4xx,
+        url_5xx,
+        invocations,
+        errors,
+        throttles,
+        concurrent_max,
+        duration_ms: _,
+    } = observed.totals(&window);
+    let logged = answer.evidence.as_ref().map_or(0, |e| e.listed.saturating_sub(e.duplicates));
+    CloudWatch {
+        function: observed.function.clone(),
+        region: observed.region.clone(),
+        url_requests,
+        url_4xx,
+        url_5xx,
+        invocations,
+        errors,
+        throttles,
+        concurrent_max,
+        died: observed.deaths.len() as u64,
+        unended: observed.unended.len() as u64,
+        in_flight: observed.in_flight.len() as u64,
+        spilled: observed.spilled.len() as u64,
+        lines_since: observed.lines_since,
+        sum: observed.sum(&window, logged).line(),
+        unseen: observed.unseen.iter().map(ToString::to_string).collect(),
+    }
 }
 
 /// Failures that are named; more of the same help nobody.
@@ -197,6 +262,7 @@ pub fn render(answer: &Answer) -> String {
         ongoing: answer.is_ongoing(),
         matches: matches.collect(),
         next_steps: verdict.next_steps.clone(),
+        cloudwatch: answer.observed.as_ref().map(|observed| cloudwatch(answer, observed)),
         say: verdict.say.clone(),
     };
     let text = serde_json::to_string_pretty(&json);

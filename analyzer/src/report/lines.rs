@@ -69,6 +69,11 @@ pub(super) fn lines(answer: &Answer) -> Vec<Line> {
             About::Nothing => {}
         }
     }
+    let is_certain = verdict.confidence == Confidence::Certain;
+    let unseen = answer.observed.iter().filter(|_| !is_certain);
+    for (index, unseen) in unseen.flat_map(|observed| &observed.unseen).take(2).enumerate() {
+        line(if index == 0 { "unseen" } else { "" }, &cut(&unseen.to_string()), 3);
+    }
     let doing = if verdict.origin.is_some() && verdict.say.is_some() { "do" } else { "check" };
     for (index, step) in verdict.next_steps.iter().take(2).enumerate() {
         line(if index == 0 { doing } else { "" }, step, if index == 0 { 0 } else { 4 });

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use schemas::symptom::Symptom;
 
+use crate::cloudwatch::Observed;
 use crate::evidence::Evidence;
 use crate::recognise::Recognised;
 use crate::verdict::Verdict;
@@ -32,6 +33,8 @@ pub struct Answer {
     pub recognised: Recognised,
     /// What the logs say; `None` without a source.
     pub evidence: Option<Evidence>,
+    /// What AWS saw; `None` where it was not asked.
+    pub observed: Option<Observed>,
     /// Whose failure it was.
     pub verdict: Verdict,
     /// Which time was looked at.

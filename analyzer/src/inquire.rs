@@ -1,0 +1,154 @@
+//! From a question to a verdict: the logs and what AWS saw, asked at the same time, and judged together.
+//!
+//! Metrics are one cheap question. The lines of the log group are many, so they are read only where they
+//! can decide: when the text is of a kind that leaves no log, or when no log holds the failure. A record
+//! that S3 refused stands among those lines, and counts as the log that it is.
+
+use std::collections::HashSet;
+use std::future::Future;
+
+use jiff::Timestamp;
+use schemas::key::LogKey;
+use schemas::spill::Spilled;
+use schemas::view::RecordView;
+
+use crate::classify::{Exchange, classify};
+use crate::cloudwatch::{Observed, Scope, observe};
+use crate::corroborate::corroborate;
+use crate::decode::{RECORD_LIMIT, decode};
+use crate::deployment::Deployment;
+use crate::evidence::Evidence;
+use crate::judge::judge;
+use crate::list::{Entry, Logs};
+use crate::question::{Question, Selection};
+use crate::read::Reading;
+use crate::unlogged::act_behind;
+use crate::verdict::{Confidence, Verdict};
+use crate::window::Window;
+
+/// What the logs of a window gave.
+#[derive(Debug)]
+pub struct Looked {
+    /// What was listed.
+    pub logs: Logs,
+    /// What of it was read.
+    pub selection: Selection,
+    /// What that gave.
+    pub reading: Reading,
+}
+
+/// A verdict, and what it rests on.
+#[derive(Debug)]
+pub struct Inquiry {
+    /// Whose failure it was.
+    pub verdict: Verdict,
+    /// What the logs say; `None` without a source.
+    pub evidence: Option<Evidence>,
+    /// What AWS saw; `None` where it was not asked.
+    pub observed: Option<Observed>,
+}
+
+/// Inquires. `look` reads the logs, where there is a source of them; `deployment` is asked about, where
+/// there is one.
+///
+/// # Errors
+///
+/// Those of `look`. What AWS does not say is no error.
+pub async fn inquire<E>(
+    question: &Question,
+    look: Option<impl Future<Output = Result<Looked, E>>>,
+    deployment: Option<&Deployment>,
+) -> Result<Inquiry, E> {
+    let window = Window { since: question.window.since, until: asked_until(question) };
+    let scope = match act_behind(&question.recognised) {
+        Some(_) => Scope::MetricsAndLines,
+        None => Scope::Metrics,
+    };
+    let looked = async {
+        match look {
+            Some(look) => look.await.map(Some),
+            None => Ok(None),
+        }
+    };
+    let watched = async {
+        match deployment {
+            Some(deployment) => Some(observe(deployment, &window, scope, question.now).await),
+            None => None,
+        }
+    };
+    let (looked, observed) = futures::join!(looked, watched);
+    let looked = looked?;
+    let first = conclude(question, looked.as_ref(), observed);
+    let decides = first.verdict.confidence == Confidence::Certain
+        || first.evidence.as_ref().is_some_and(|evidence| evidence.total() > 0);
+    match deployment {
+        Some(deployment) if !decides && scope == Scope::Metrics => {
+            let scope = Scope::MetricsAndLines;
+            let observed = observe(deployment, &window, scope, question.now).await;
+            Ok(conclude(question, looked.as_ref(), Some(observed)))
+        }
+        _ => Ok(first),
+    }
+}
+
+/// The window without the future, which is only there for clocks that are ahead.
+fn asked_until(question: &Question) -> Timestamp {
+    question.window.until.min(question.now).max(question.window.since)
+}
+
+fn conclude(
+    question: &Question,
+    looked: Option<&Looked>,
+    mut observed: Option<Observed>,
+) -> Inquiry {
+    let evidence = looked.map(|looked| {
+        let mut logs = looked.logs.clone();
+        let mut reading = looked.reading.clone();
+        if let Some(observed) = &mut observed {
+            forget_logged(observed, &logs);
+            take_spilled(&observed.spilled, &mut logs, &mut reading);
+        }
+        question.gather(&logs, &looked.selection, reading)
+    });
+    let verdict = judge(question, evidence.as_ref());
+    let verdict = match &observed {
+        Some(observed) => corroborate(verdict, question, evidence.as_ref(), observed),
+        None => verdict,
+    };
+    Inquiry { verdict, evidence, observed }
+}
+
+/// Of an exchange that has a log, only the line of its end is missing.
+fn forget_logged(observed: &mut Observed, logs: &Logs) {
+    if observed.unended.is_empty() && observed.in_flight.is_empty() {
+        return;
+    }
+    let told = logs.entries.iter().filter_map(|entry| entry.told);
+    let ids: HashSet<String> = told.map(|told| told.exchange_id.to_string()).collect();
+    observed.forget_logged(&ids);
+}
+
+/// Takes records that S3 refused as the logs that they are, unless they have found their place since.
+fn take_spilled(spilled: &[Spilled], logs: &mut Logs, reading: &mut Reading) {
+    let keys: HashSet<String> = logs.entries.iter().map(|entry| entry.key.clone()).collect();
+    for spilled in spilled.iter().filter(|spilled| !keys.contains(&spilled.key)) {
+        let Some((entry, exchange)) = understand(spilled) else { continue };
+        logs.entries.push(entry);
+        reading.read += 1;
+        reading.exchanges.push(exchange);
+    }
+    logs.entries.sort_unstable_by(|a, b| b.time.cmp(&a.time).then_with(|| b.key.cmp(&a.key)));
+    reading
+        .exchanges
+        .sort_by(|a, b| b.started_at.cmp(&a.started_at).then_with(|| b.key.cmp(&a.key)));
+}
+
+fn understand(spilled: &Spilled) -> Option<(Entry, Exchange)> {
+    let told = LogKey::parse(&spilled.key);
+    let json = decode(&spilled.bytes, RECORD_LIMIT).ok()?;
+    let view = RecordView::parse(&json).ok()?;
+    let time = told.map(|told| told.started_at).or(view.started_at)?;
+    let exchange = classify(&view, &spilled.key, time);
+    let entry = Entry { key: spilled.key.clone(), bytes: spilled.bytes.len() as u64, told, time };
+    Some((entry, exchange))
+}
