@@ -23,6 +23,9 @@ const BODY_BYTES: usize = 64 << 10;
 /// Objects that a piece is searched for.
 const OBJECTS: usize = 8;
 
+/// Characters that a terminal may leave free at the end of a line that it breaks.
+const BREAK: usize = 3;
+
 /// How deep a text may be escaped: JSON in JSON in JSON.
 const ESCAPED: usize = 3;
 
@@ -126,7 +129,15 @@ fn split(text: &str) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut begin = |mark, words: String| pieces.push(Piece { words, mark });
     let mut open: Option<Piece> = None;
-    for line in text.lines() {
+    let longest = text.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    let mut before_is_full = false;
+    for raw in text.lines() {
+        let line = raw;
+        // A line as long as any goes on below: what stands there begins nothing.
+        let goes_on = std::mem::replace(
+            &mut before_is_full,
+            raw.chars().count() + BREAK >= longest && longest > BREAK,
+        );
         if let Some((mark, words)) = event(line) {
             if let Some(piece) = open.take() {
                 begin(piece.mark, piece.words);
@@ -143,7 +154,9 @@ fn split(text: &str) -> Vec<Piece> {
             MARKS.end.is_match(&line).then_some(Mark::None)
         };
         // The reason of a try stands on a line of its own, below it.
-        let belongs = line.trim_start().starts_with('└') && open.is_some();
+        let is_plain = line.trim_start().starts_with(|c: char| c.is_ascii_lowercase());
+        let belongs =
+            (line.trim_start().starts_with('└') || (goes_on && is_plain)) && open.is_some();
         match (&mut open, mark.filter(|_| !belongs)) {
             (Some(piece), None) => {
                 piece.words.push('\n');
