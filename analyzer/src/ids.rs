@@ -34,8 +34,6 @@ pub(crate) struct Ids {
     pub(crate) of_lambda: Vec<String>,
     /// Where the request went.
     pub(crate) host: Option<Host>,
-    /// When it happened.
-    pub(crate) at: Option<Timestamp>,
 }
 
 struct Marks {
@@ -95,7 +93,7 @@ impl Ids {
             }
         }
         let of_lambda = MARKS.of_lambda.captures_iter(words).map(|found| found[1].to_owned());
-        Self { found: ids, of_lambda: of_lambda.collect(), host: host(words), at: moment(words) }
+        Self { found: ids, of_lambda: of_lambda.collect(), host: host(words) }
     }
 }
 
@@ -133,7 +131,7 @@ fn kind(host: &str) -> Option<Host> {
 }
 
 /// Reads the last moment that a text names; without a zone it is taken for UTC, as Codex writes it.
-fn moment(words: &str) -> Option<Timestamp> {
+pub(crate) fn moment(words: &str) -> Option<Timestamp> {
     let found = MARKS.time.captures_iter(words).last()?;
     let (date, time) = (&found[1], &found[2]);
     if let Some(zone) = found.get(3) {

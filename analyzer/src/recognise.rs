@@ -226,10 +226,8 @@ impl Rules {
 
     fn recognise(&self, text: &str) -> Recognised {
         let paste = paste::read(text);
-        let whole = Piece {
-            words: paste.pieces.iter().map(|piece| &*piece.words).collect::<Vec<_>>().join("\n"),
-            mark: Mark::None,
-        };
+        let words: Vec<_> = paste.pieces.iter().map(|piece| &*piece.words).collect();
+        let whole = Piece::new(Mark::None, words.join("\n"));
         let mut reading = self.choose(&paste, &whole);
         if let Some(traced) = self.traced(&paste, &reading) {
             reading = traced;
@@ -407,7 +405,7 @@ impl Rules {
             ids,
             lambda_ids: found.of_lambda,
             session: paste.session.clone(),
-            at: found.at,
+            at: piece.at,
             host: found.host,
             would_show_id,
             has_openai_body,

@@ -17,7 +17,8 @@ use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Text {
-    text: String,
+    #[serde(rename = "text")]
+    words: String,
     /// Whose failure it is; `unknown` where the text cannot tell.
     origin: String,
     /// Who wrote the words, where that is asked for.
@@ -55,17 +56,18 @@ fn name(origin: Option<Origin>) -> &'static str {
 fn every_text_is_taken_for_what_it_is() {
     let mut wrong = Vec::new();
     for known in texts() {
-        let verdict = verdict(&known.text);
-        let recognised = recognise(&known.text);
+        let verdict = verdict(&known.words);
+        let recognised = recognise(&known.words);
         let author = known.author.as_deref().is_none_or(|said| said == name(recognised.author));
         if name(verdict.origin) != known.origin || !author {
             let row = recognised.symptom.map_or("-", |symptom| symptom.id);
             let found = (name(verdict.origin), name(recognised.author), row);
-            wrong.push(format!("{} {:?}: {found:?}, not {}", known.case, known.text, known.origin));
+            wrong
+                .push(format!("{} {:?}: {found:?}, not {}", known.case, known.words, known.origin));
         }
         let is_local = verdict.origin == Some(Origin::Client);
-        assert!(verdict.confidence != Confidence::Certain || is_local, "{}", known.text);
-        assert!(!verdict.next_steps.is_empty(), "{}", known.text);
+        assert!(verdict.confidence != Confidence::Certain || is_local, "{}", known.words);
+        assert!(!verdict.next_steps.is_empty(), "{}", known.words);
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
@@ -82,6 +84,12 @@ fn every_text_of_the_catalogue_finds_its_own_row() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn what_stands_below_an_error_is_no_part_of_it() {
+    let run = "ERROR: Incomplete response returned, reason: max_output_tokens\ntokens used\n32\n";
+    assert_eq!(recognise(run).wanted.codes, ["max_output_tokens"]);
 }
 
 /// Puts something plain into the places of a text that vary.
@@ -102,23 +110,23 @@ fn filled(text: &str) -> String {
 }
 
 /// Breaks a text into lines of a width, in the middle of words, as a terminal does.
-fn wrapped(text: &str, width: usize, with: &str) -> String {
+fn wrapped(text: &str, columns: usize, with: &str) -> String {
     let characters: Vec<char> = text.chars().collect();
-    let lines: Vec<String> = characters.chunks(width).map(|line| line.iter().collect()).collect();
+    let lines: Vec<String> = characters.chunks(columns).map(|line| line.iter().collect()).collect();
     lines.join(with)
 }
 
 #[test]
 fn at_any_width_a_text_is_the_same() {
     let mut wrong = Vec::new();
-    for known in texts().iter().filter(|known| !known.text.contains('\n')) {
-        let expected = recognise(&known.text).symptom.map(|symptom| symptom.id);
-        for width in [19, 33, 58, 80] {
+    for known in texts().iter().filter(|known| !known.words.contains('\n')) {
+        let expected = recognise(&known.words).symptom.map(|symptom| symptom.id);
+        for columns in [19, 33, 58, 80] {
             for with in ["\n", "\n  ", " │\n│ "] {
-                let text = wrapped(&known.text, width, with);
+                let text = wrapped(&known.words, columns, with);
                 let found = recognise(&text).symptom.map(|symptom| symptom.id);
                 if found != expected {
-                    wrong.push(format!("{width} {text:?}: {found:?}, not {expected:?}"));
+                    wrong.push(format!("{columns} {text:?}: {found:?}, not {expected:?}"));
                 }
             }
         }
@@ -134,8 +142,8 @@ fn at_any_width_a_text_is_the_same() {
 #[test]
 fn decoration_changes_nothing() {
     let mut wrong = Vec::new();
-    for known in texts().iter().filter(|known| !known.text.contains('\n')) {
-        let plain = &known.text;
+    for known in texts().iter().filter(|known| !known.words.contains('\n')) {
+        let plain = &known.words;
         let expected = verdict(plain).origin;
         for text in [
             format!("\u{1b}[31m{plain}\u{1b}[0m"),
@@ -188,7 +196,7 @@ proptest! {
         one in 0..171_usize, cut in 0..400_usize, with in "[\\\\\"'{}<>\n\u{1b}│■ ]{0,6}"
     ) {
         let all = texts();
-        let text = &all[one % all.len()].text;
+        let text = &all[one % all.len()].words;
         let cut = text.floor_char_boundary(cut.min(text.len()));
         let _ = verdict(&format!("{}{with}{}", &text[..cut], &text[cut..]));
         let _ = verdict(&text[cut..]);

@@ -159,7 +159,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "codex_incomplete",
         Client,
-        r"incomplete response returned(?:, reason: (?<code>[a-z_]+))?",
+        r"incomplete response returned(?:, reason: (?<code>max_output_tokens|content_filter|[a-z_]+))?",
     )
     .texts(&[
         "Incomplete response returned, reason: max_output_tokens",
