@@ -30,14 +30,16 @@ pub enum Host {
 pub(crate) struct Ids {
     /// Ids of answers, as they stand in it.
     pub(crate) found: Vec<String>,
+    /// Those of them that are Lambda's.
+    pub(crate) of_lambda: Vec<String>,
     /// Where the request went.
     pub(crate) host: Option<Host>,
-    /// When it happened.
-    pub(crate) at: Option<Timestamp>,
 }
 
 struct Marks {
     id: Regex,
+    /// How Lambda's own logs and headers name an id.
+    of_lambda: Regex,
     /// Ids that are known to be whole by their shape.
     whole: Regex,
     host: Regex,
@@ -49,6 +51,9 @@ static MARKS: LazyLock<Marks> = LazyLock::new(|| {
     Marks {
         id: regex(
             r#"(cpx_[0-9a-f]{32})|\b(req_[0-9A-Za-z]{8,})|(?i:\b(?:x-(?:oai-|amzn-)?request-?id|request[ _-]?id|aws_?request_?id|cf-ray|ray id|(?:x-codex-proxy-)?exchange[ _-]?id))["'`]?\s*[:=]?\s*["'`]?([0-9A-Za-z][0-9A-Za-z_-]{5,})"#,
+        ),
+        of_lambda: regex(
+            r#"(?:RequestId|(?i:x-amzn-request-?id)|aws_?[rR]equest_?[iI]d)["'`]?\s*[:=]\s*["'`]?([0-9a-f-]{36})"#,
         ),
         whole: regex(
             r"cpx_[0-9a-f]{32}|\breq_[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{16}-[A-Z]{3}\b",
@@ -87,7 +92,8 @@ impl Ids {
                 }
             }
         }
-        Self { found: ids, host: host(words), at: moment(words) }
+        let of_lambda = MARKS.of_lambda.captures_iter(words).map(|found| found[1].to_owned());
+        Self { found: ids, of_lambda: of_lambda.collect(), host: host(words) }
     }
 }
 
@@ -125,7 +131,7 @@ fn kind(host: &str) -> Option<Host> {
 }
 
 /// Reads the last moment that a text names; without a zone it is taken for UTC, as Codex writes it.
-fn moment(words: &str) -> Option<Timestamp> {
+pub(crate) fn moment(words: &str) -> Option<Timestamp> {
     let found = MARKS.time.captures_iter(words).last()?;
     let (date, time) = (&found[1], &found[2]);
     if let Some(zone) = found.get(3) {

@@ -241,3 +241,92 @@ fn code_and_status_are_told_of_one_and_the_same_exchange() {
     );
     assert_eq!(verdict.other.as_deref(), Some("also: aa 1"));
 }
+
+#[test]
+fn a_name_that_nobody_here_has_is_said_and_the_nearest_suggested() {
+    let mut hers = question(HIGH_DEMAND);
+    hers.filters.developer = Some("dev-71".to_owned());
+    let mut seen = evidence(&[]);
+    seen.names = ["dev-17", "dev-04"].map(str::to_owned).into();
+    let verdict = judge(&hers, Some(&seen));
+    assert_eq!(verdict.origin, None, "it says nothing about dev-17");
+    assert!(verdict.next_steps[0].contains("--developer dev-17"), "{verdict:?}");
+    hers.filters.developer = Some("somebody-else".to_owned());
+    let verdict = judge(&hers, Some(&seen));
+    assert_eq!((verdict.origin, verdict.confidence), (Some(Origin::Client), Confidence::Likely));
+}
+
+#[test]
+fn a_bare_majority_is_not_enough_to_go_by() {
+    let ours = failure(500, Origin::Openai, "server_error");
+    let other = failure(500, Origin::Proxy, "proxy_internal");
+    let close = [ours.clone(), ours.clone(), ours, other.clone(), other];
+    assert_eq!(verdict(HIGH_DEMAND, &evidence(&close)), (None, Confidence::Unknown));
+}
+
+#[test]
+fn a_piece_that_many_texts_have_is_never_certain() {
+    let mut cut = failure(200, Origin::Openai, "upstream_cut");
+    cut.ending = Some(schemas::origin::Ending::UpstreamCut);
+    let here = evidence(&[cut]);
+    assert_eq!(verdict("Transport error", &here), (Some(Origin::Openai), Confidence::Likely));
+    let whole =
+        "stream disconnected before completion: Transport error: error decoding response body";
+    assert_eq!(verdict(whole, &here), (Some(Origin::Openai), Confidence::Certain));
+}
+
+#[test]
+fn what_was_never_sent_is_the_clients_whatever_the_logs_hold() {
+    let logged = evidence(&[failure(401, Origin::Proxy, "proxy_invalid_token")]);
+    let text = "ERROR: Missing environment variable: `CODEX_PROXY_TOKEN`.";
+    assert_eq!(verdict(text, &logged), (Some(Origin::Client), Confidence::Certain));
+    let past_us = "unexpected status 401 Unauthorized: Missing bearer or basic authentication in header, url: https://api.openai.com/v1/responses";
+    assert_eq!(verdict(past_us, &logged), (Some(Origin::Client), Confidence::Likely));
+}
+
+#[test]
+fn a_text_that_says_when_it_was_is_not_about_another_time() {
+    let here = evidence(&[failure(500, Origin::Openai, "server_error")]);
+    let old = "[2025-09-30T12:00:00] ERROR: We're currently experiencing high demand, which may cause temporary errors.";
+    let old = judge(&question(old), Some(&here));
+    assert_eq!((old.origin, old.confidence), (None, Confidence::Unknown));
+    assert!(old.next_steps[0].contains("--since 2025-09-30T11:00:00Z"), "{old:?}");
+    let now = "[2026-11-22T01:30:00] ERROR: We're currently experiencing high demand, which may cause temporary errors.";
+    assert_eq!(verdict(now, &here), (Some(Origin::Openai), Confidence::Certain));
+}
+
+#[test]
+fn an_old_client_shows_no_id_so_that_none_says_nothing() {
+    let logged = evidence(&[failure(429, Origin::Openai, "rate_limit_exceeded")]);
+    let old = "stream error: exceeded retry limit, last status: 429 Too Many Requests; retrying 1/5 in 200ms…";
+    assert_eq!(verdict(old, &logged), (Some(Origin::Openai), Confidence::Likely));
+    let newer = "exceeded retry limit, last status: 401 Unauthorized";
+    let refused = evidence(&[failure(401, Origin::Proxy, "proxy_invalid_token")]);
+    assert_eq!(verdict(newer, &refused).0, Some(Origin::Proxy));
+}
+
+#[test]
+fn of_a_refused_token_only_what_the_logs_prove_is_said() {
+    let mut refused = failure(401, Origin::Proxy, "proxy_invalid_token");
+    refused.token8 = Some("3fa9c1d2".to_owned());
+    let mut here = evidence(&[refused.clone(), refused.clone()]);
+    let text = "unexpected status 401 Unauthorized: invalid or disabled token";
+    let alone = judge(&question(text), Some(&here));
+    assert!(alone.why.contains("dev-04's token 3fa9c1d2"), "{alone:?}");
+    assert!(alone.proof[0].contains("never accepted in this window"), "{alone:?}");
+    assert!(alone.proof[1].contains("no use of another token"), "{alone:?}");
+    assert_eq!((alone.confidence, alone.acts), (Confidence::Certain, Some(Acts::Developer)));
+    let used = crate::evidence::TokenUse {
+        developer: Some("dev-04".to_owned()),
+        accepted: 3,
+        last_accepted: Some(Timestamp::UNIX_EPOCH),
+    };
+    here.tokens_seen.insert("b71e0477".to_owned(), used);
+    let other = judge(&question(text), Some(&here));
+    assert!(other.proof[1].contains("b71e0477: accepted 3 times"), "{other:?}");
+    for exchange in &mut here.matches {
+        exchange.developer = None;
+    }
+    let unknown = judge(&question(text), Some(&here));
+    assert!(unknown.why.contains("that we do not know"), "{unknown:?}");
+}

@@ -7,11 +7,13 @@
 
 use std::sync::LazyLock;
 
+use jiff::Timestamp;
 use regex::Regex;
 use schemas::body::{self, BodyError};
 use serde_json::Value;
 
 use crate::fold::unescaped;
+use crate::ids::moment;
 use crate::python;
 
 /// Pieces that are looked at, from the end: an error is not buried deeper than this.
@@ -22,6 +24,9 @@ const BODY_BYTES: usize = 64 << 10;
 
 /// Objects that a piece is searched for.
 const OBJECTS: usize = 8;
+
+/// Characters that a terminal may leave free at the end of a line that it breaks.
+const BREAK: usize = 3;
 
 /// How deep a text may be escaped: JSON in JSON in JSON.
 const ESCAPED: usize = 3;
@@ -44,6 +49,14 @@ pub(crate) struct Piece {
     pub(crate) words: String,
     /// How it begins.
     pub(crate) mark: Mark,
+    /// When it was printed, if it says so.
+    pub(crate) at: Option<Timestamp>,
+}
+
+impl Piece {
+    pub(crate) fn new(mark: Mark, words: String) -> Self {
+        Self { words, mark, at: None }
+    }
 }
 
 /// What was pasted.
@@ -124,17 +137,24 @@ pub(crate) fn read(text: &str) -> Paste {
 /// Splits a text where an error begins, and where a shell goes on.
 fn split(text: &str) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
-    let mut begin = |mark, words: String| pieces.push(Piece { words, mark });
+    let mut begin = |mark, words: String| pieces.push(Piece::new(mark, words));
     let mut open: Option<Piece> = None;
-    for line in text.lines() {
-        if let Some((mark, words)) = event(line) {
+    let longest = text.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    let mut before_is_full = false;
+    for raw in text.lines() {
+        // A line as long as any goes on below: what stands there begins nothing.
+        let goes_on = std::mem::replace(
+            &mut before_is_full,
+            raw.chars().count() + BREAK >= longest && longest > BREAK,
+        );
+        if let Some((mark, words)) = event(raw) {
             if let Some(piece) = open.take() {
                 begin(piece.mark, piece.words);
             }
             begin(mark, words);
             continue;
         }
-        let line = unquoted(line);
+        let line = unquoted(raw);
         let mark = if MARKS.sign.is_match(&line) {
             Some(Mark::Sign)
         } else if MARKS.word.is_match(&line) {
@@ -143,14 +163,16 @@ fn split(text: &str) -> Vec<Piece> {
             MARKS.end.is_match(&line).then_some(Mark::None)
         };
         // The reason of a try stands on a line of its own, below it.
-        let belongs = line.trim_start().starts_with('└') && open.is_some();
+        let is_plain = line.trim_start().starts_with(|c: char| c.is_ascii_lowercase());
+        let is_broken = goes_on && is_plain && mark == Some(Mark::Word);
+        let belongs = (line.trim_start().starts_with('└') || is_broken) && open.is_some();
         match (&mut open, mark.filter(|_| !belongs)) {
             (Some(piece), None) => {
                 piece.words.push('\n');
                 piece.words.push_str(&line);
             }
             (open, mark) => {
-                let next = Piece { words: line, mark: mark.unwrap_or(Mark::None) };
+                let next = Piece::new(mark.unwrap_or(Mark::None), line);
                 if let Some(piece) = open.replace(next) {
                     begin(piece.mark, piece.words);
                 }
@@ -219,8 +241,9 @@ fn cleaned(piece: Piece) -> Piece {
         }
         words = unescaped(&words, '\n').into_owned();
     }
+    let at = moment(&words);
     let words = MARKS.waiting.replace_all(&words, "");
-    Piece { words: unwrapped(words.trim()).to_owned(), mark: piece.mark }
+    Piece { words: unwrapped(words.trim()).to_owned(), mark: piece.mark, at }
 }
 
 fn unwrapped(text: &str) -> &str {

@@ -305,7 +305,7 @@ pub(crate) fn decided_by_id(recognised: &Recognised) -> Option<Origin> {
     let wanted = &recognised.wanted;
     let status = wanted.statuses.first().copied();
     if recognised.has_foreign_id() {
-        let only_rays = recognised.ids.iter().all(|id| is_ray(id));
+        let only_rays = recognised.ids.iter().all(|id| is_ray(id) || id.starts_with("cpx_"));
         // Where every answer shows Cloudflare's id and no words, the status has to tell.
         let is_gateways = matches!(status, Some(502 | 504 | 520..=530)) && !wanted.words_required;
         let is_edge = only_rays && (wanted.without_words || is_gateways);

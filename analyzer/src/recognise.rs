@@ -4,7 +4,7 @@
 //! are to be searched for. Of several errors in one paste the last counts that only one program
 //! prints: what other tools said later is not what is asked about.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use jiff::Timestamp;
 use regex::{Captures, Regex, RegexSet, RegexSetBuilder};
@@ -40,6 +40,8 @@ pub struct Recognised {
     pub wanted: Wanted,
     /// Ids of an answer that the text carries, as they stand in it.
     pub ids: Vec<String>,
+    /// Those of them that are Lambda's: they say nothing about who answered.
+    pub lambda_ids: Vec<String>,
     /// Session that the text names.
     pub session: Option<String>,
     /// When it happened, if the text says so.
@@ -75,7 +77,8 @@ impl Recognised {
 
     /// Tells whether an id in the text is not the proxy's, and so OpenAI's or its edge's.
     pub(crate) fn has_foreign_id(&self) -> bool {
-        self.ids.iter().any(|id| !id.starts_with("cpx_"))
+        let is_foreign = |id: &&String| !id.starts_with("cpx_") && !self.lambda_ids.contains(id);
+        self.ids.iter().any(|id| is_foreign(&id))
     }
 
     /// Tells whether an id in the text is the proxy's.
@@ -140,10 +143,25 @@ struct Rules {
 }
 
 struct Row {
-    pattern: Regex,
+    /// Built when the set says that it matches: most never are.
+    pattern: OnceLock<Regex>,
     symptom: &'static Symptom,
     /// The row's first text, squeezed, without the status that many rows begin with.
     text: String,
+}
+
+impl Row {
+    fn captures<'a>(&self, squeezed: &'a str) -> Option<Captures<'a>> {
+        let pattern = self.pattern.get_or_init(|| {
+            Regex::new(&without_spaces(self.symptom)).expect("tested with the catalogue")
+        });
+        pattern.captures(squeezed)
+    }
+}
+
+/// A space in a pattern is white space or none: squeezed text has none.
+fn without_spaces(symptom: &Symptom) -> String {
+    symptom.pattern.replace(' ', "")
 }
 
 /// One piece of a paste, and what was found in it.
@@ -185,17 +203,15 @@ impl Rules {
     fn new() -> Self {
         let regex = |pattern: &str| Regex::new(pattern).expect("tested with the catalogue");
         let status = regex(r"^unexpected ?status ?[0-9]{3}[^:]*:");
-        // A space in a pattern is white space or none: squeezed text has none.
-        let squeezed = |symptom: &Symptom| symptom.pattern.replace(' ', "");
         let row = |symptom: &'static Symptom| Row {
-            pattern: regex(&squeezed(symptom)),
+            pattern: OnceLock::new(),
             symptom,
             text: {
                 let text = squeeze(&fold(symptom.texts.first().unwrap_or(&"")));
                 status.replace(&text, "").into_owned()
             },
         };
-        let set = RegexSetBuilder::new(symptom::catalogue().map(squeezed))
+        let set = RegexSetBuilder::new(symptom::catalogue().map(without_spaces))
             .size_limit(64 << 20)
             .dfa_size_limit(64 << 20)
             .build();
@@ -210,10 +226,8 @@ impl Rules {
 
     fn recognise(&self, text: &str) -> Recognised {
         let paste = paste::read(text);
-        let whole = Piece {
-            words: paste.pieces.iter().map(|piece| &*piece.words).collect::<Vec<_>>().join("\n"),
-            mark: Mark::None,
-        };
+        let words: Vec<_> = paste.pieces.iter().map(|piece| &*piece.words).collect();
+        let whole = Piece::new(Mark::None, words.join("\n"));
         let mut reading = self.choose(&paste, &whole);
         if let Some(traced) = self.traced(&paste, &reading) {
             reading = traced;
@@ -258,7 +272,7 @@ impl Rules {
         let hides_words = symptom.author == Origin::Client && chosen.message.is_none();
         let status = match symptom.proves {
             Condition::StatusInText(_) | Condition::Status(_) => {
-                let captures = self.rows[chosen.row?].pattern.captures(&chosen.squeezed.text);
+                let captures = self.rows[chosen.row?].captures(&chosen.squeezed.text);
                 wants(symptom, captures.as_ref(), false).statuses.first().copied()?
             }
             _ => return None,
@@ -295,7 +309,7 @@ impl Rules {
         let part = || self.piece_of(&folded, &squeezed.text);
         let row = by_code.or(whole).or_else(part);
         let is_piece = by_code.is_none() && whole.is_none() && row.is_some();
-        let captures = row.and_then(|row| self.rows[row].pattern.captures(&squeezed.text));
+        let captures = row.and_then(|row| self.rows[row].captures(&squeezed.text));
         let message = captures.as_ref().and_then(|c| c.name("message")).map(|said| {
             let end = self.tail.find(said.as_str()).map_or(said.len(), |tail| tail.start());
             squeezed.back(&folded, said.start()..said.start() + end).to_owned()
@@ -333,13 +347,15 @@ impl Rules {
     fn conclude(&self, reading: Reading<'_>, paste: &Paste, whole: &Piece) -> Recognised {
         let mut found = Ids::of(&reading.piece.words);
         if found.found.is_empty() && paste.pieces.len() < FEW_PIECES {
-            found.found = Ids::of(&whole.words).found;
+            let of_all = Ids::of(&whole.words);
+            (found.found, found.of_lambda) = (of_all.found, of_all.of_lambda);
         }
         let Reading { piece, folded, squeezed, body, row, is_piece, ours, message } = reading;
         let symptom = row.map(|row| self.rows[row].symptom);
-        let captures = row.and_then(|row| self.rows[row].pattern.captures(&squeezed.text));
+        let captures = row.and_then(|row| self.rows[row].captures(&squeezed.text));
         let ids = found.found;
-        let has_foreign_id = ids.iter().any(|id| !id.starts_with("cpx_"));
+        let is_foreign = |id: &&String| !id.starts_with("cpx_") && !found.of_lambda.contains(id);
+        let has_foreign_id = ids.iter().any(|id| is_foreign(&id));
         let ours = ours.filter(|_| !has_foreign_id);
         let has_openai_body =
             ours.is_none() && body.as_ref().is_some_and(|body| body.error.code_or_kind().is_some());
@@ -387,8 +403,9 @@ impl Rules {
             author,
             wanted,
             ids,
+            lambda_ids: found.of_lambda,
             session: paste.session.clone(),
-            at: found.at,
+            at: piece.at,
             host: found.host,
             would_show_id,
             has_openai_body,

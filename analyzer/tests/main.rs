@@ -6,6 +6,7 @@
 mod common;
 
 mod sources;
+mod texts;
 mod corpus;
 mod culprits;
 mod origin;

@@ -76,7 +76,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "aws_crash",
         Aws,
-        r#"502[^{<]{0,40}?[:-]? ?(?:["']|\{["']message["']: ?["'])?internal server error|\{["']message["']: ?["']internal server error["']|runtime\.(?:exiterror|outofmemory|invalidentrypoint)|runtime exited (?:with error|without providing)|lambda-runtime-function-error|extension\.crash"#,
+        r#"internalservererror: internal server error$|502[^{<]{0,40}?[:-]? ?(?:["']|\{["']message["']: ?["'])?internal server error|\{["']message["']: ?["']internal server error["']|runtime\.(?:exiterror|outofmemory|invalidentrypoint)|runtime exited (?:with error|without providing)|lambda-runtime-function-error|extension\.crash"#,
     )
     .texts(&[
         "unexpected status 502 Bad Gateway: Internal Server Error",

@@ -159,7 +159,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "codex_incomplete",
         Client,
-        r"incomplete response returned(?:, reason: (?<code>[a-z_]+))?",
+        r"incomplete response returned(?:, reason: (?<code>max_output_tokens|content_filter|[a-z_]+))?",
     )
     .texts(&[
         "Incomplete response returned, reason: max_output_tokens",
@@ -223,7 +223,7 @@ pub(super) const ROWS: &[Symptom] = &[
     .explains("Codex CLI got no answer at all: refused, DNS, TLS, or a reset before the headers")
     .checks(TURNED_AWAY)
     .seen("0.20 to 0.169; \"waiting for network\" from 0.149"),
-    Symptom::new("codex_request_timeout", Client, r"(?:^|: )request timed out\.?$|timeout waiting for response headers")
+    Symptom::new("codex_request_timeout", Client, r"^request timed out\.?$|timeout waiting for response headers")
         .texts(&["request timed out"])
         .proves(Condition::Silence)
         .explains("Codex CLI waited in vain for an answer: a slow OpenAI, a full proxy, or a network that swallows packets")

@@ -42,7 +42,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "openai_edge_page",
         OpenaiEdge,
-        r"(?:<html|<!doctype|<title>|<center>|<head>).*cloudflare|<center>cloudflare|cloudflare ray id|cloudflare tunnel error|error code: 5(?:0[0-9]|2[0-7])$|error code: 5(?:0[0-9]|2[0-7])[,.) ]|error 5(?:2[0-7]|30).{0,40}ray id",
+        r"(?:<html|<!doctype|<title>|<center>|<head>).*cloudflare|<center>cloudflare|cloudflare ray id|cloudflare tunnel error|(?:^|<p>|gateway: |unavailable: |time-?out: |code>: )error code: 5(?:0[0-9]|2[0-7])(?:[^0-9]|$)|error 5(?:2[0-7]|30).{0,40}ray id",
     )
     .texts(&[
         "<html>{page}<center>cloudflare</center></body></html>",

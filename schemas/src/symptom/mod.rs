@@ -216,8 +216,8 @@ pub const PARTS: [Part; 8] = [
     Part { title: "OpenAI's edge", rows: edge::ROWS },
     Part { title: "Networks and middleboxes", rows: network::ROWS },
     Part { title: "Codex CLI, about an answer", rows: codex::ROWS },
-    Part { title: "OpenAI's libraries", rows: sdk::ROWS },
     Part { title: "A bare status", rows: plain::ROWS },
+    Part { title: "OpenAI's libraries", rows: sdk::ROWS },
 ];
 
 /// Returns the catalogue, the more specific rows first.

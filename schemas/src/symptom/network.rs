@@ -53,7 +53,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "network_proxy_login",
         Network,
-        r"407 proxy|proxy authentication required|http ?407|status:? ?407|err_cache_access_denied|proxyauthenticationrequired|unexpected status 407",
+        r"407 proxy|proxy auth(?:entication|orization) required|http ?407|status:? ?407|err_cache_access_denied|proxyauthenticationrequired|unexpected status 407",
     )
     .texts(&[
         "407 Proxy Authentication Required",
@@ -68,7 +68,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "network_tunnel",
         Client,
-        r"proxy authorization required|unsuccessful tunnel|tunnel (?:error|connection failed)|unsuccessful proxy|proxyerror|proxy connect aborted|received http code [0-9]{3} from proxy|cannot connect to proxy|unable to connect to proxy|err_tunnel_connection_failed|proxy connection (?:failed|refused)",
+        r"unsuccessful tunnel|tunnel (?:error|connection failed)|unsuccessful proxy|proxyerror|proxy connect aborted|received http code [0-9]{3} from proxy|cannot connect to proxy|unable to connect to proxy|err_tunnel_connection_failed|proxy connection (?:failed|refused)",
     )
     .texts(&[
         "error sending request for url ({url}): client error (Connect): tunnel error: unsuccessful",
@@ -154,7 +154,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "network_reset",
         Client,
-        r"connection (?:was )?reset|econnreset|os error (?:104|54|10054)\)|errno (?:104|54|10054)\b|forcibly closed by the remote host|winerror 10054|broken pipe|epipe|connection closed before message completed|server disconnected|remoteprotocolerror|socket hang up|connection aborted|os error (?:103|53|10053)\)|empty reply from server|remote end closed connection|err_connection_(?:reset|closed|aborted)|connection error: |sendrequest|unexpected eof|http2 error: |stream error received",
+        r"connection (?:was )?reset|econnreset|os error (?:104|54|10054)\)|errno (?:104|54|10054)\b|forcibly closed by the remote host|winerror 10054|broken pipe|epipe|connection closed before message completed|server disconnected|remoteprotocolerror|socket hang up|connection aborted|os error (?:103|53|10053)\)|empty reply from server|remote end closed connection|err_connection_(?:reset|closed|aborted)|(?:[^i]|^)connection error: |sendrequest|unexpected eof|http2 error: |stream error received",
     )
     .texts(&[
         "error sending request for url ({url}): connection error: Connection reset by peer (os error 104)",
@@ -173,7 +173,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "network_timeout",
         Client,
-        r"operation timed out|connection timed out|connect(?:ion)? ?time-?out|os error (?:110|60|10060)\)|errno (?:110|60|10060)\b|etimedout|esockettimedout|failed to respond|winerror 10060|und_err_connect_timeout|connecttimeout|err_connection_timed_out|err_timed_out|timed out while connecting|deadline has elapsed",
+        r"(?:[^d]|^)operation timed out|connection timed out|connect time-?out|connection time-?out(?:[^e]|$)|os error (?:110|60|10060)\)|errno (?:110|60|10060)\b|etimedout|esockettimedout|failed to respond|winerror 10060|und_err_connect_timeout|connecttimeout|err_connection_timed_out|err_timed_out|timed out while connecting|deadline has elapsed",
     )
     .texts(&[
         "error sending request for url ({url}): operation timed out",

@@ -174,7 +174,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "openai_image",
         Openai,
-        "(?<message>does not represent a valid image|expected a base64-encoded data url|invalid_image|image_parse_error|unsupported image|image (?:is )?too large|invalid image)",
+        "(?<message>does not represent a valid image|expected a base64-encoded data url|invalid_image|image_parse_error|unsupported image|image (?:is )?too large)",
     )
     .texts(&[
         "The image data you provided does not represent a valid image. Please check your input and try again.",
