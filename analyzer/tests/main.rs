@@ -12,3 +12,6 @@ mod origin;
 mod damage;
 mod samples;
 mod generated;
+mod cloudwatch;
+mod recover;
+mod deployment;
