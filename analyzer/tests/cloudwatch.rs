@@ -115,10 +115,13 @@ async fn metrics_and_lines_of_a_function_tell_what_no_log_can() {
     let sum = observed.sum(&observed.window.clone(), 5);
     assert_eq!(
         sum.line(),
-        "42 URL requests = 5 logged + 2 spilled + 3 died unlogged + 1 in flight (oldest 74 s) + 31 throttled + 0 refused"
+        "42 URL requests = 5 logged + 1 spilled + 1 lost + 3 died unlogged + 1 in flight (oldest 74 s) + 31 throttled + 0 refused"
     );
-    observed.forget_logged(&["cpx_gone".to_owned()].into());
-    assert!(observed.unended.is_empty());
+    let logged = ["cpx_gone", "cpx_dead", record.exchange_id.as_str()];
+    observed.forget_logged(&logged.map(str::to_owned).into());
+    assert!(observed.unended.is_empty() && observed.spilled.is_empty());
+    assert_eq!(observed.deaths.iter().filter(|death| death.is_logged).count(), 1);
+    assert_eq!(observed.sum(&observed.window.clone(), 8).died, 1);
 }
 
 #[tokio::test]

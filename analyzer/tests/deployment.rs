@@ -200,7 +200,7 @@ async fn validate_walks_from_an_empty_account_to_a_deployment_that_is_well() {
     assert!(names(&silent, "failed").contains(&"log lines".to_owned()), "{silent:#}");
 
     work(&moto).await;
-    let well = ask(&[]).ends(4).json();
+    let well = ask(&[]).ends(5).json();
     assert_eq!(names(&well, "failed"), ["log retention"], "{well:#}");
     assert_eq!(names(&well, "pending"), [""; 0]);
     let logs = aws_sdk_cloudwatchlogs::Client::new(&moto.config());

@@ -60,9 +60,9 @@ fn what_is_broken_or_stands_there_otherwise_is_named_and_ends_with_4() {
     let (folder, records) = (Folder::new(), records(3));
     folder.put(&format!("root/{}", records[0].key), b"something else");
     let text = stdout_of(&records);
-    let damaged = text.lines().map(|line| match line.contains(&records[1].key) {
-        true => line.replace("\"data\":\"", "\"data\":\"AAAA"),
-        false => line.to_owned(),
+    let damaged = text.lines().map(|line| {
+        let is_damaged = line.contains(&records[1].key);
+        line.replace("\"data\":\"", if is_damaged { "\"data\":\"AAAA" } else { "\"data\":\"" })
     });
     let text: Vec<_> = damaged.collect();
     let root = folder.path().join("root");

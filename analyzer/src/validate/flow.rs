@@ -64,7 +64,7 @@ pub(super) fn function(facts: &Facts) -> Check {
             _ => Check::pending(
                 FUNCTION,
                 format!("{name}: {state}, no invocation in 24 h"),
-                "send a first request: analyzer setup-dev, or curl with a token",
+                "send a first request, with a token: codex, or curl URL/v1/models",
             ),
         },
     }
