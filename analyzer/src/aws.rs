@@ -97,7 +97,7 @@ impl Trouble {
         } else {
             match status {
                 401 | 403 => Self::Denied(said),
-                404 => Self::Missing(said),
+                // A 404 without a code is no word of the service: there is no such service here.
                 _ => Self::Refused(said),
             }
         }

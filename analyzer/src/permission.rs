@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use clap::ValueEnum;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::deployment::Deployment;
@@ -228,6 +229,9 @@ const ACCOUNT_ID: &str = "ACCOUNT_ID";
 const REGION: &str = "REGION";
 const BUCKET: &str = "BUCKET";
 const SECRET: &str = "SECRET";
+const TABLE: &str = "TABLE";
+/// The words that stand for names that are not known.
+const OPEN: [&str; 5] = [REGION, ACCOUNT_ID, BUCKET, SECRET, TABLE];
 
 impl Places {
     /// Takes the names of a deployment.
@@ -246,25 +250,13 @@ impl Places {
             account: deployment.account().map_or_else(|| owned(ACCOUNT_ID), owned),
             function: deployment.function.clone(),
             log_group: deployment.log_group.clone(),
-            table: deployment.table.clone().unwrap_or_else(|| owned("TABLE")),
+            table: deployment.table.clone().unwrap_or_else(|| owned(TABLE)),
             bucket: owned(bucket),
             prefix,
             secret: deployment.secret.clone(),
             // Whether the bucket is encrypted under a key of its own cannot be told from here.
             kms_key: configuration.and_then(|configuration| configuration.kms_key.clone()),
         }
-    }
-
-    /// Returns the words that stand for names that are not known.
-    #[must_use]
-    pub fn unknown(&self) -> Vec<&'static str> {
-        let known = [
-            (REGION, self.region == REGION),
-            (ACCOUNT_ID, self.account == ACCOUNT_ID),
-            (BUCKET, self.bucket == BUCKET),
-            (SECRET, self.secret.is_none()),
-        ];
-        known.into_iter().filter_map(|(word, is_open)| is_open.then_some(word)).collect()
     }
 
     /// Returns the ARN of a thing; `None` when there is no such thing here.
@@ -294,10 +286,42 @@ impl Places {
     }
 }
 
+/// A policy of IAM.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Policy {
+    version: &'static str,
+    statement: Vec<Statement>,
+}
+
+/// What it allows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    sid: String,
+    effect: &'static str,
+    action: Vec<&'static str>,
+    resource: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<Value>,
+}
+
+impl Policy {
+    /// Returns the words that stand in it for names that are not known.
+    #[must_use]
+    pub fn open(&self) -> Vec<&'static str> {
+        let resources = || self.statement.iter().map(|statement| statement.resource.as_str());
+        let stands = |word: &&str| {
+            resources().any(|arn| arn.split([':', '/', '-']).any(|part| part == *word))
+        };
+        OPEN.into_iter().filter(|word| stands(word)).collect()
+    }
+}
+
 /// Makes the smallest policy for commands.
 #[must_use]
-pub fn policy(commands: &[Asking], places: &Places) -> Value {
-    let mut by_thing = BTreeMap::<Thing, Vec<&str>>::new();
+pub fn policy(commands: &[Asking], places: &Places) -> Policy {
+    let mut by_thing = BTreeMap::<Thing, Vec<&'static str>>::new();
     for need in commands.iter().flat_map(|command| command.needs()) {
         let Entry { action: _, name, thing } = need.action.entry();
         let names = by_thing.entry(*thing).or_default();
@@ -305,21 +329,21 @@ pub fn policy(commands: &[Asking], places: &Places) -> Value {
             names.push(name);
         }
     }
-    let statements = by_thing.into_iter().filter_map(|(thing, mut names)| {
-        names.sort_unstable();
-        let mut statement = json!({
-            "Sid": format!("{thing:?}"),
-            "Effect": "Allow",
-            "Action": names,
-            "Resource": places.arn(thing)?,
-        });
-        if thing == Thing::Listing {
-            let below = format!("{}logs/*", places.prefix);
-            statement["Condition"] = json!({"StringLike": {"s3:prefix": [below]}});
-        }
-        Some(statement)
-    });
-    json!({"Version": "2012-10-17", "Statement": statements.collect::<Vec<_>>()})
+    let statement = |(thing, mut action): (Thing, Vec<&'static str>)| {
+        action.sort_unstable();
+        let below = || json!({"StringLike": {"s3:prefix": [format!("{}logs/*", places.prefix)]}});
+        Some(Statement {
+            sid: format!("{thing:?}"),
+            effect: "Allow",
+            action,
+            resource: places.arn(thing)?,
+            condition: (thing == Thing::Listing).then(below),
+        })
+    };
+    Policy {
+        version: "2012-10-17",
+        statement: by_thing.into_iter().filter_map(statement).collect(),
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,10 @@ fn places() -> Places {
     }
 }
 
+fn policy(commands: &[Asking], places: &Places) -> Value {
+    serde_json::to_value(super::policy(commands, places)).expect("JSON")
+}
+
 fn names(policy: &Value) -> Vec<&str> {
     let statements = policy["Statement"].as_array().into_iter().flatten();
     let actions =
@@ -45,7 +49,8 @@ fn logs_are_listed_and_read_below_their_prefix_only() {
     assert!(text.contains(r#""s3:prefix":["codex/logs/*"]"#), "{text}");
     assert!(!text.contains("kms:"), "no key of our own, no right to one: {text}");
     let kms_key = Some("arn:aws:kms:eu-central-1:123456789012:key/1".to_owned());
-    let encrypted = super::policy(&[Asking::Show], &Places { kms_key, ..places() }).to_string();
+    let encrypted =
+        super::tests::policy(&[Asking::Show], &Places { kms_key, ..places() }).to_string();
     assert!(encrypted.contains("kms:Decrypt"), "{encrypted}");
 }
 
@@ -91,12 +96,14 @@ fn what_is_not_known_stands_as_a_word_in_capitals() {
         secret: None,
         ..places()
     };
-    assert_eq!(unknown.unknown(), ["ACCOUNT_ID", "BUCKET", "SECRET"]);
+    let open = |command, places| super::policy(&[command], places).open();
+    assert_eq!(open(Asking::Validate, &unknown), ["ACCOUNT_ID", "BUCKET", "SECRET"]);
+    assert_eq!(open(Asking::Capacity, &unknown), ["ACCOUNT_ID"]);
     let text = policy(&[Asking::Validate], &unknown).to_string();
     for part in [":ACCOUNT_ID:", "arn:aws:s3:::BUCKET\"", "secret:SECRET-??????"] {
         assert!(text.contains(part), "{part} in {text}");
     }
-    assert!(places().unknown().is_empty());
+    assert!(open(Asking::Validate, &places()).is_empty());
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn each_fault_fails_its_check_alone_and_names_what_mends_it() {
     };
     let one = BOTH.replace("lambda:InvokeFunction\"", "lambda:Other\"");
     let throttled = Counts { throttles: Some(3), ..well().recent.expect("seen") };
-    for (facts, name, hint) in [
+    let cases = vec![
         (configured(|it| it.timeout_s = Some(3)), "time-out", "--timeout 900"),
         (configured(|it| it.logs_json = Some(false)), "log format", "LogFormat=JSON"),
         (configured(|it| it.reserved = Some(Reserved::Slots(0))), "slots", "deploy.sh"),
@@ -146,7 +146,8 @@ fn each_fault_fails_its_check_alone_and_names_what_mends_it() {
             "openai key",
             "create-secret",
         ),
-    ] {
+    ];
+    for (facts, name, hint) in cases {
         assert_eq!(names(&facts, Status::Failed), [name]);
         let failed = check(&facts).into_iter().find(|check| check.name == name).expect("failed");
         assert!(failed.hint.as_deref().is_some_and(|said| said.contains(hint)), "{failed:?}");

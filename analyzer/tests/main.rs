@@ -15,3 +15,6 @@ mod tail;
 mod damage;
 mod samples;
 mod generated;
+mod cloudwatch;
+mod recover;
+mod deployment;

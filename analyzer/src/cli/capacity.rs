@@ -134,7 +134,8 @@ fn text(observed: &Observed, capacity: &Capacity, zone: &TimeZone) -> String {
         (None, false) => "reserved: not seen".to_owned(),
     };
     let needed = capacity.needed.map_or("not known".to_owned(), |needed| needed.to_string());
-    line("slots", format!("{reserved}; used at most: {}; needed: {needed}", number(capacity.used)));
+    let used = if observed.saw_metrics() { number(capacity.used) } else { "not seen".to_owned() };
+    line("slots", format!("{reserved}; used at most: {used}; needed: {needed}"));
     if let Some(formula) = capacity.formula {
         line(
             "formula",
@@ -159,8 +160,8 @@ fn text(observed: &Observed, capacity: &Capacity, zone: &TimeZone) -> String {
             ),
         );
         let ended = "each ended a turn at once (Codex does not retry a 429)";
-        line("hurt", format!("{}; throttled requests carry no name", ended));
-    } else {
+        line("hurt", format!("{ended}; throttled requests carry no name"));
+    } else if observed.saw_metrics() {
         let requests = number(capacity.url_requests);
         let throttles = number(capacity.throttles);
         let ran = number(capacity.invocations);
@@ -180,7 +181,7 @@ fn text(observed: &Observed, capacity: &Capacity, zone: &TimeZone) -> String {
     let free = capacity.account.map_or(String::new(), |account| format!(", free {}", account.free));
     match command(capacity) {
         Some(command) => line("do", format!("{command}   (now {now}, needed {needed}{free})")),
-        None if capacity.account_too_small => {}
+        None if capacity.account_too_small || capacity.state == State::Unknown => {}
         None => line("do", "nothing".to_owned()),
     }
     if capacity.account_too_small {

@@ -36,7 +36,9 @@ pub(super) async fn run(arguments: PermissionsArguments) -> Result<Exit, Failure
     let deployment = Deployment::resolve(named.names(source)).await;
     let commands = command.as_ref().map_or(&Asking::ALL[..], std::slice::from_ref);
     let places = permission::Places::of(&deployment);
-    print(&format!("{:#}\n", permission::policy(commands, &places)));
+    let policy = permission::policy(commands, &places);
+    let json = serde_json::to_string_pretty(&policy).unwrap_or_default();
+    print(&(json + "\n"));
     let mut said = Vec::new();
     for need in commands.iter().flat_map(|command| command.needs()) {
         if !said.contains(&need.action) {
@@ -47,7 +49,7 @@ pub(super) async fn run(arguments: PermissionsArguments) -> Result<Exit, Failure
     for unseen in &deployment.unseen {
         say(&crate::report::printable(&format!("note: {unseen}")));
     }
-    let open = places.unknown();
+    let open = policy.open();
     if !open.is_empty() {
         say(&format!("note: put names in the place of {}", open.join(", ")));
     }

@@ -1,5 +1,6 @@
 //! `analyzer recover`: spilled records out of the lines, into the logs.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
 
@@ -85,14 +86,9 @@ pub(super) async fn run(arguments: RecoverArguments) -> Result<Exit, Failure> {
         (None, Some(deployment)) => of_lines(&arguments, deployment).await?,
         (None, None) => return Err(unreadable("the log group", "no deployment is named")),
     };
-    let aws;
-    let aws = match &deployment {
-        Some(deployment) => deployment.config(),
-        None => {
-            aws = aws_config::SdkConfig::builder().build();
-            &aws
-        }
-    };
+    // A folder asks nothing of AWS.
+    let nowhere = aws_config::SdkConfig::builder().build();
+    let aws = deployment.as_ref().map_or(&nowhere, Deployment::config);
     let configuration = deployment.as_ref().and_then(|it| it.configuration.as_ref());
     let kms_key = configuration.and_then(|configuration| configuration.kms_key.as_deref());
     let destination = recover::open(&place, aws, kms_key);
@@ -164,7 +160,7 @@ fn text(from: &str, place: &str, is_dry: bool, recovered: &Recovered) -> String 
         (failed.len(), "could not be put"),
     ];
     for (count, what) in wrong.into_iter().filter(|(count, _)| *count > 0) {
-        text.push_str(&format!(", {count} {what}"));
+        let _ = write!(text, ", {count} {what}");
     }
     printable(&text) + "\n"
 }

@@ -36,7 +36,7 @@ pub(super) struct ValidateArguments {
 pub(super) async fn run(arguments: ValidateArguments) -> Result<Exit, Failure> {
     let now = current_time();
     let deployment = Deployment::resolve(arguments.named.names(arguments.source)).await;
-    let facts = validate::gather(&deployment, now.timestamp()).await;
+    let facts = Box::pin(validate::gather(&deployment, now.timestamp())).await;
     let checks = validate::check(&facts);
     let health = validate::health(&checks, facts.is_unreachable());
     if arguments.json {

@@ -64,6 +64,7 @@ fn the_platform_knows_better_than_the_age() {
         request_id: Some("request-of-dead".to_owned()),
         kind: DeathKind::Crash,
         started: None,
+        is_logged: false,
         line: String::new(),
     }];
     journal.name(&mut deaths);

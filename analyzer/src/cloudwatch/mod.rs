@@ -19,6 +19,7 @@ use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 use schemas::journal::{Ended, Started};
+use schemas::key::LogKey;
 use schemas::spill::Spilled;
 
 use crate::permission::Action;
@@ -84,6 +85,8 @@ pub struct Death {
     pub kind: DeathKind,
     /// The exchange that it held, if the journal tells.
     pub started: Option<Started>,
+    /// That exchange has a log all the same.
+    pub is_logged: bool,
     /// The platform's words, one line.
     pub line: String,
 }
@@ -219,11 +222,21 @@ impl Observed {
         self.configuration.as_ref().and_then(|configuration| configuration.reserved)
     }
 
-    /// Forgets starts without an end whose exchange has a log after all: only the line of its end
-    /// is missing.
+    /// Forgets what is missing according to the lines, and has a log after all: only the line of its
+    /// end is missing, or its record was recovered. Deaths stay, and are marked.
     pub fn forget_logged(&mut self, exchange_ids: &HashSet<String>) {
-        self.unended.retain(|started| !exchange_ids.contains(&started.exchange_id));
-        self.in_flight.retain(|started| !exchange_ids.contains(&started.exchange_id));
+        let is_open = |exchange_id: &String| !exchange_ids.contains(exchange_id);
+        self.unended.retain(|started| is_open(&started.exchange_id));
+        self.in_flight.retain(|started| is_open(&started.exchange_id));
+        self.lost.retain(|ended| is_open(&ended.exchange_id));
+        let is_open_key =
+            |key: &str| LogKey::parse(key).is_none_or(|key| is_open(&key.exchange_id.to_string()));
+        self.spilled.retain(|spilled| is_open_key(&spilled.key));
+        self.broken_spills.retain(|key| is_open_key(key));
+        for death in &mut self.deaths {
+            let started = death.started.as_ref();
+            death.is_logged = started.is_some_and(|started| !is_open(&started.exchange_id));
+        }
     }
 
     /// Adds up whether every request of a window is accounted for. `logged` are the exchanges in it

@@ -77,7 +77,7 @@ fn started(id: &str, at: &str) -> LogLine {
 }
 
 const LIMITS: Limits =
-    Limits { pages: 1_000, time: Duration::from_secs(3_600), spilled_bytes: 1 << 20 };
+    Limits { pages: 1_000, time: Duration::from_hours(1), spilled_bytes: 1 << 20 };
 
 async fn seen(shelf: &Shelf, window: Window, now: &str, limits: Limits) -> Observed {
     let mut observed = Observed::nothing("codex-proxy", window, time(now));
@@ -191,7 +191,7 @@ async fn reading_stops_at_a_limit_and_says_how_far_it_came() {
 async fn trouble_in_an_older_slice_keeps_what_was_read() {
     let denied_before = Some(time("2026-11-22T01:00:00Z"));
     let lines = vec![started("cpx_1", "2026-11-22T01:59:00Z")];
-    let shelf = Shelf { denied_before, lines, ..Shelf::default() };
+    let shelf = Shelf { lines, denied_before, ..Shelf::default() };
     let whole = window("2026-11-21T02:00:00Z", "2026-11-22T02:00:00Z");
     let observed = seen(&shelf, whole, "2026-11-22T02:00:00Z", LIMITS).await;
     assert_eq!(observed.in_flight.len(), 1);

@@ -217,7 +217,14 @@ impl Case {
             _ if self.at_start => DeathKind::StartUp,
             kind => kind,
         };
-        Some(Death { at: self.at?, request_id, kind, started: None, line: self.line })
+        Some(Death {
+            at: self.at?,
+            request_id,
+            kind,
+            started: None,
+            is_logged: false,
+            line: self.line,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The completeness sum: is every request that came accounted for?
 //!
-//! URL requests ≈ invocations + throttled + refused; invocations ≈ logged + spilled + died + in flight.
+//! URL requests ≈ invocations + throttled + refused; invocations ≈ logged + spilled + lost + died + in
+//! flight.
 //! What is left over is what nobody logged. It is never exact: CloudWatch is minutes behind, and counts
 //! an invocation when it is over.
 
@@ -20,8 +21,10 @@ pub struct Sum {
     pub throttled: Option<u64>,
     /// Exchanges with a log in S3.
     pub logged: u64,
-    /// Records that wait in the lines for `analyzer recover`, or are nowhere.
+    /// Records that wait in the lines for `analyzer recover`.
     pub spilled: u64,
+    /// Exchanges that ended, and whose record is nowhere.
+    pub lost: u64,
     /// Exchanges that died with their environment.
     pub died: u64,
     /// Exchanges that may still be running.
@@ -47,7 +50,8 @@ impl Sum {
                 key.is_none_or(|key| window.contains(key.started_at))
             });
         // A start-up that failed before there was a request is nobody's request.
-        let deaths = observed.deaths.iter().filter(|death| death.request_id.is_some());
+        let deaths =
+            observed.deaths.iter().filter(|death| death.request_id.is_some() && !death.is_logged);
         let deaths = deaths.filter(|death| {
             window.contains(death.started.as_ref().map_or(death.at, |started| started.started_at))
         });
@@ -57,7 +61,8 @@ impl Sum {
             invocations: totals.invocations,
             throttled: totals.throttles,
             logged,
-            spilled: count(spilled.count()) + count(observed.lost.len()),
+            spilled: count(spilled.count()),
+            lost: count(observed.lost.len()),
             died: count(observed.unended.iter().filter(starts_within).count())
                 + count(deaths.count()),
             in_flight: count(in_flight().count()),
@@ -79,7 +84,7 @@ impl Sum {
     /// Returns what has a trace in S3 or in the lines, and is over.
     #[must_use]
     pub fn told(&self) -> u64 {
-        self.logged + self.spilled + self.died
+        self.logged + self.spilled + self.lost + self.died
     }
 
     /// Returns how many invocations left no trace: negative when there are more traces than CloudWatch
@@ -103,6 +108,7 @@ impl Sum {
             }
         };
         part(self.spilled, "spilled");
+        part(self.lost, "lost");
         part(self.died, "died unlogged");
         let oldest =
             self.oldest.map_or(String::new(), |age| format!(" (oldest {} s)", age.as_secs()));
@@ -169,6 +175,7 @@ mod tests {
         throttled: Some(0),
         logged: 2_695,
         spilled: 0,
+        lost: 0,
         died: 0,
         in_flight: 9,
         oldest: Some(SignedDuration::from_secs(74)),

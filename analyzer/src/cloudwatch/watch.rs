@@ -94,8 +94,12 @@ const fn sum(name: &'static str, place: fn(&mut Counts) -> &mut Option<u64>) -> 
 const ATTEMPT: Duration = Duration::from_secs(8);
 const IN_ALL: Duration = Duration::from_secs(25);
 
-/// Returns time-outs and retries for questions. Log groups may be asked a few times a second only, so
-/// a refusal for asking too often is nothing unusual.
+/// Tries of a question.
+const TRIES: u32 = 4;
+/// Tries for lines: a log group may be asked a few times a second only, by everybody together.
+const TRIES_FOR_LINES: u32 = 6;
+
+/// Returns time-outs and retries for questions.
 pub(crate) fn patience() -> (TimeoutConfig, RetryConfig) {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
@@ -103,7 +107,7 @@ pub(crate) fn patience() -> (TimeoutConfig, RetryConfig) {
         .operation_timeout(IN_ALL)
         .build();
     let retries = RetryConfig::standard()
-        .with_max_attempts(6)
+        .with_max_attempts(TRIES)
         .with_initial_backoff(Duration::from_millis(200))
         .with_max_backoff(Duration::from_secs(4));
     (timeouts, retries)
@@ -121,7 +125,8 @@ impl CloudWatch {
         let metrics = aws_sdk_cloudwatch::config::Builder::from(config);
         let metrics = metrics.timeout_config(timeouts.clone()).retry_config(retries.clone());
         let lines = aws_sdk_cloudwatchlogs::config::Builder::from(config);
-        let lines = lines.timeout_config(timeouts).retry_config(retries);
+        let lines =
+            lines.timeout_config(timeouts).retry_config(retries.with_max_attempts(TRIES_FOR_LINES));
         Self {
             metrics: aws_sdk_cloudwatch::Client::from_conf(metrics.build()),
             lines: aws_sdk_cloudwatchlogs::Client::from_conf(lines.build()),

@@ -4,7 +4,7 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_lambda::Client;
-use aws_sdk_lambda::types::LogFormat;
+use aws_sdk_lambda::types::{AccountLimit, LogFormat};
 
 use crate::aws::Trouble;
 use crate::cloudwatch::watch::patience;
@@ -121,8 +121,8 @@ impl Lambda {
         let number = |number: Option<i32>| number.and_then(|number| u32::try_from(number).ok());
         let missing = || Trouble::Refused("the answer names no limit".to_owned());
         Ok(Account {
-            slots: number(limit.map(|limit| limit.concurrent_executions())).ok_or_else(missing)?,
-            unreserved: number(limit.and_then(|limit| limit.unreserved_concurrent_executions()))
+            slots: number(limit.map(AccountLimit::concurrent_executions)).ok_or_else(missing)?,
+            unreserved: number(limit.and_then(AccountLimit::unreserved_concurrent_executions))
                 .ok_or_else(missing)?,
         })
     }

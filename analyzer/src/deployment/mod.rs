@@ -69,7 +69,8 @@ impl Deployment {
         Self::resolve_with(names, aws::load().await).await
     }
 
-    pub(crate) async fn resolve_with(names: Names, aws: SdkConfig) -> Self {
+    /// The same, with AWS reached like this.
+    pub async fn resolve_with(names: Names, aws: SdkConfig) -> Self {
         let function = names.function.clone().unwrap_or_else(|| names.stack.clone());
         let region = aws.region().map(ToString::to_string);
         let (mut unseen, mut configuration) = (Vec::new(), None);

@@ -2,6 +2,7 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption::AwsKms;
 use futures::future::BoxFuture;
@@ -20,7 +21,7 @@ const TRIES: usize = 5;
 /// Logs below a prefix of a bucket.
 pub(super) struct Bucket {
     client: Client,
-    bucket: String,
+    name: String,
     /// Empty, or with its slash.
     prefix: String,
     kms_key: Option<String>,
@@ -36,7 +37,7 @@ impl Bucket {
         let prefix = prefix.trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         let kms_key = kms_key.map(str::to_owned);
-        Self { client: aws::s3(config), bucket: bucket.to_owned(), prefix, kms_key }
+        Self { client: aws::s3(config), name: bucket.to_owned(), prefix, kms_key }
     }
 
     fn key(&self, key: &str) -> String {
@@ -61,7 +62,7 @@ impl Destination for Bucket {
                 let put = self
                     .client
                     .put_object()
-                    .bucket(&self.bucket)
+                    .bucket(&self.name)
                     .key(self.key(key))
                     .if_none_match("*")
                     .content_type("application/zstd")
@@ -80,10 +81,12 @@ impl Destination for Bucket {
 
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, String>> {
         Box::pin(async move {
-            let get = self.client.get_object().bucket(&self.bucket).key(self.key(key)).send().await;
+            let get = self.client.get_object().bucket(&self.name).key(self.key(key)).send().await;
             let object = match get {
                 Ok(object) => object,
-                Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
+                Err(error)
+                    if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) =>
+                {
                     return Ok(None);
                 }
                 Err(error) => return Err(explain(Action::GetObject, &Trouble::of(&error))),

@@ -75,14 +75,12 @@ pub(super) fn policy(facts: &Facts) -> Check {
     let missing: Vec<_> =
         rights.iter().filter(|(right, _)| !allows_everybody(policy, right)).collect();
     let names: Vec<_> = missing.iter().map(|(right, _)| *right).collect();
-    match missing.first() {
-        None => Check::ok(POLICY, "allows lambda:InvokeFunctionUrl and lambda:InvokeFunction"),
-        Some(_) => {
-            let found = format!("does not allow {}: Lambda answers 403", names.join(" and "));
-            let hint: Vec<_> = missing.iter().map(|(_, command)| command.as_str()).collect();
-            Check::failed(POLICY, found, format!("scripts/deploy.sh, or: {}", hint.join(" && ")))
-        }
+    if missing.is_empty() {
+        return Check::ok(POLICY, "allows lambda:InvokeFunctionUrl and lambda:InvokeFunction");
     }
+    let found = format!("does not allow {}: Lambda answers 403", names.join(" and "));
+    let hint: Vec<_> = missing.iter().map(|(_, command)| command.as_str()).collect();
+    Check::failed(POLICY, found, format!("scripts/deploy.sh, or: {}", hint.join(" && ")))
 }
 
 /// Tells whether a policy allows everybody to do something through an unsigned URL.

@@ -100,7 +100,13 @@ pub(crate) async fn gather(deployment: &Deployment, now: Timestamp) -> Facts {
     let function = deployment.function.as_str();
     let window = Window { since: now - RECENT, until: now };
     let has_region = deployment.region.is_some();
-    let see = |action| move |trouble| Unseen { action, trouble, means: "" };
+    // Without a region the clients fail one by one, each in its own words.
+    let see = |action| {
+        move |trouble| {
+            let trouble = if has_region { trouble } else { Trouble::NoRegion };
+            Unseen { action, trouble, means: "" }
+        }
+    };
     let (url, policy, account, observed, last_line, retention, tokens, logs, guard, secret_state) = futures::join!(
         lambda.url(function),
         lambda.policy(function),
@@ -125,8 +131,6 @@ pub(crate) async fn gather(deployment: &Deployment, now: Timestamp) -> Facts {
     let midnight = day(now, 0);
     let today = Window { since: midnight, until: (now - ON_THE_WAY).max(midnight) };
     let (recent, today) = (metrics(&window), metrics(&today));
-    // Without a region the clients fail one by one, each in its own words.
-    let regional = move |trouble: Trouble| if has_region { trouble } else { Trouble::NoRegion };
     Facts {
         now,
         region: deployment.region.clone().unwrap_or_else(|| "no region".to_owned()),
@@ -136,17 +140,17 @@ pub(crate) async fn gather(deployment: &Deployment, now: Timestamp) -> Facts {
         table: deployment.table.clone(),
         secret: deployment.secret.clone(),
         configuration,
-        url: url.map_err(regional).map_err(see(Action::GetFunctionUrlConfig)),
-        policy: policy.map_err(regional).map_err(see(Action::GetPolicy)),
-        account: account.map_err(regional).map_err(see(Action::GetAccountSettings)),
+        url: url.map_err(see(Action::GetFunctionUrlConfig)),
+        policy: policy.map_err(see(Action::GetPolicy)),
+        account: account.map_err(see(Action::GetAccountSettings)),
         recent,
         today,
-        last_line: last_line.map_err(regional).map_err(see(Action::FilterLogEvents)),
-        retention: retention.map_err(regional).map_err(see(Action::DescribeLogGroups)),
-        tokens: tokens.map_err(|(action, trouble)| see(action)(regional(trouble))),
+        last_line: last_line.map_err(see(Action::FilterLogEvents)),
+        retention: retention.map_err(see(Action::DescribeLogGroups)),
+        tokens: tokens.map_err(|(action, trouble)| see(action)(trouble)),
         logs: logs.map_err(see(Action::ListBucket)),
         guard: guard.map_err(see(Action::GetBucketPublicAccessBlock)),
-        secret_state: secret_state.map_err(regional).map_err(see(Action::DescribeSecret)),
+        secret_state: secret_state.map_err(see(Action::DescribeSecret)),
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) fn function(facts: &Facts) -> Check {
             _ => Check::pending(
                 FUNCTION,
                 format!("{name}: {state}, no invocation in 24 h"),
-                "send a first request: analyzer setup-dev, or curl with a token",
+                "send a first request, with a token: codex, or curl URL/v1/models",
             ),
         },
     }
@@ -119,15 +119,18 @@ pub(super) fn settings(facts: &Facts) -> Vec<Check> {
             format!("{update} --timeout {TIMEOUT_S}"),
         ),
     };
-    let format = match configuration.logs_json {
-        Some(true) => Check::ok(FORMAT, "JSON"),
-        _ => Check::failed(
+    // An emulator may not tell; Lambda does.
+    let format = configuration.logs_json.map(|is_json| {
+        if is_json {
+            return Check::ok(FORMAT, "JSON");
+        }
+        Check::failed(
             FORMAT,
             "text: its shape changes between Lambda's versions",
             format!("{update} --logging-config LogFormat=JSON"),
-        ),
-    };
-    vec![timeout, format]
+        )
+    });
+    [Some(timeout), format].into_iter().flatten().collect()
 }
 
 pub(super) fn slots(facts: &Facts) -> Check {
