@@ -122,17 +122,17 @@ impl Action {
 /// A command that asks AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Asking {
-    /// `analyzer origin`.
+    /// Whose error a text is.
     Origin,
-    /// `analyzer show`.
+    /// One exchange, whole.
     Show,
-    /// `analyzer tail`.
+    /// New exchanges as they land.
     Tail,
-    /// `analyzer capacity`.
+    /// Whether there are slots enough.
     Capacity,
-    /// `analyzer recover`.
+    /// Spilled records to their place; the one that writes.
     Recover,
-    /// `analyzer validate`.
+    /// Whether a deployment is well.
     Validate,
 }
 

@@ -2,13 +2,13 @@
 
 use clap::Args;
 
-use crate::deployment::Names;
+use crate::deployment::{DEFAULT_STACK, Names};
 
 /// Which deployment is meant.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Named {
     /// Deployment that is meant; its function's configuration names the rest
-    #[arg(long, env = "ANALYZER_STACK", value_name = "NAME", default_value = crate::deployment::DEFAULT_STACK)]
+    #[arg(long, env = "ANALYZER_STACK", value_name = "NAME", default_value = DEFAULT_STACK)]
     stack: String,
     /// Its function, if it is not named like the stack
     #[arg(long, value_name = "NAME")]
@@ -29,6 +29,8 @@ impl Named {
     pub(super) fn names(self, source: Option<String>) -> Names {
         let Self { stack, function, table, secret, log_group } = self;
         let given = |name: Option<String>| name.filter(|name| !name.is_empty());
+        // A variable that is set to nothing names nothing.
+        let stack = given(Some(stack)).unwrap_or_else(|| DEFAULT_STACK.to_owned());
         Names {
             stack,
             function: given(function),

@@ -26,10 +26,12 @@ Examples:
   analyzer recover --dry-run
   analyzer recover --since 7d --stack codex-proxy-blue
   analyzer recover --from proxy-stdout.log --source ./codex-proxy-logs
-  aws logs tail /aws/lambda/codex-proxy | analyzer recover --from - --source s3://my-bucket/codex
+  aws logs tail /aws/lambda/codex-proxy --since 1d | \\
+    analyzer recover --from - --source s3://my-bucket/codex
 
-A record is put only where nothing is yet, so it can be run again and again. Ends with 4 when a record
-is broken, could not be put, or stands there with other bytes. See `analyzer --help` for exit codes.")]
+A record is put only where nothing is yet, so it can be run again and again. Ends with 4 when a
+record is broken, could not be put, or stands there with other bytes.
+See `analyzer --help` for exit codes.")]
 pub(super) struct RecoverArguments {
     #[command(flatten)]
     named: Named,
@@ -187,7 +189,7 @@ fn name(recovered: &Recovered) {
         say(&printable(&format!("  {}: {}", failed.key, failed.why)));
     }
     if recovered.failed.iter().any(|failed| failed.why.contains(" denied")) {
-        say("hint: `analyzer permissions recover` prints the smallest policy that lets");
+        say("hint: `analyzer permissions recover` prints the smallest policy that would do");
     }
     if !recovered.broken.is_empty() {
         say("hint: a part may stand before --since, or the log group's retention has taken it");
