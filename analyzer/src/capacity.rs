@@ -95,10 +95,7 @@ pub fn capacity(observed: &Observed, account: Option<AccountSlots>) -> Capacity 
     let refused = |minute: &&Minute| minute.counts.throttles.is_some_and(|count| count > 0);
     let first = observed.minutes.iter().find(refused);
     let last = observed.minutes.iter().rev().find(refused);
-    let refused_between = first.zip(last).map(|(first, last)| {
-        let length = jiff::SignedDuration::from_secs(last.period_s.into());
-        (first.at, last.at + length)
-    });
+    let refused_between = first.zip(last).map(|(first, last)| (first.at, last.end()));
     let meanwhile = refused_between
         .map(|(since, until)| observed.totals(&crate::window::Window { since, until }));
     let is_short = refused_between.is_some();
@@ -170,7 +167,7 @@ fn needed(
     )]
     let computed = formula.map(|formula| formula.slots().ceil() as u32);
     // Whoever refused had all of them in use, so one more at least.
-    let more = reserved.map(|reserved| reserved.saturating_add(1));
+    let more = reserved.or(used).map(|slots| slots.saturating_add(1));
     computed.max(used).max(more)
 }
 

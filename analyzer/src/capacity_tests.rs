@@ -61,9 +61,9 @@ fn without_a_refusal_the_need_is_what_was_used() {
 fn a_refusal_means_one_more_slot_at_least_even_where_the_mean_is_short() {
     let short = capacity(&hour(&[(3, 60, 5, 25)], 1, RESERVED), Some(ACCOUNT));
     assert_eq!((short.needed, short.suggested), (Some(26), Some(50)));
-    let unknown = capacity(&hour(&[(3, 0, 5, 0)], 1, None), None);
+    let unknown = capacity(&hour(&[(3, 0, 5, 30)], 1, None), None);
     assert_eq!((unknown.formula, unknown.reserved), (None, None));
-    assert_eq!(unknown.needed, Some(0));
+    assert_eq!(unknown.needed, Some(31));
 }
 
 #[test]

@@ -30,8 +30,6 @@ pub enum Action {
     GetPolicy,
     /// Reads the account's limits.
     GetAccountSettings,
-    /// Reads a table's settings.
-    DescribeTable,
     /// Reads a table's rows.
     Scan,
     /// Lists a bucket.
@@ -82,7 +80,7 @@ const fn entry(action: Action, name: &'static str, thing: Thing) -> Entry {
 }
 
 /// Every right, in the order of [`Action`].
-const ENTRIES: [Entry; 17] = [
+const ENTRIES: [Entry; 16] = [
     entry(Action::GetMetricData, "cloudwatch:GetMetricData", Thing::Everything),
     entry(Action::FilterLogEvents, "logs:FilterLogEvents", Thing::LogGroup),
     entry(Action::DescribeLogGroups, "logs:DescribeLogGroups", Thing::LogGroups),
@@ -91,7 +89,6 @@ const ENTRIES: [Entry; 17] = [
     entry(Action::GetFunctionUrlConfig, "lambda:GetFunctionUrlConfig", Thing::Function),
     entry(Action::GetPolicy, "lambda:GetPolicy", Thing::Function),
     entry(Action::GetAccountSettings, "lambda:GetAccountSettings", Thing::Everything),
-    entry(Action::DescribeTable, "dynamodb:DescribeTable", Thing::Table),
     entry(Action::Scan, "dynamodb:Scan", Thing::Table),
     entry(Action::ListBucket, "s3:ListBucket", Thing::Listing),
     entry(Action::GetObject, "s3:GetObject", Thing::Logs),
@@ -125,17 +122,17 @@ impl Action {
 /// A command that asks AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Asking {
-    /// `analyzer origin`.
+    /// Whose error a text is.
     Origin,
-    /// `analyzer show`.
+    /// One exchange, whole.
     Show,
-    /// `analyzer tail`.
+    /// New exchanges as they land.
     Tail,
-    /// `analyzer capacity`.
+    /// Whether there are slots enough.
     Capacity,
-    /// `analyzer recover`.
+    /// Spilled records to their place; the one that writes.
     Recover,
-    /// `analyzer validate`.
+    /// Whether a deployment is well.
     Validate,
 }
 
@@ -172,7 +169,7 @@ impl Asking {
         match self {
             Self::Origin => const { &[FIND, LIST, READ, DECRYPT, METRICS, LINES, SLOTS, ACCOUNT] },
             Self::Show | Self::Tail => const { &[FIND, LIST, READ, DECRYPT] },
-            Self::Capacity => const { &[FIND, SLOTS, ACCOUNT, METRICS] },
+            Self::Capacity => const { &[SLOTS, ACCOUNT, METRICS] },
             Self::Recover => {
                 const {
                     &[
@@ -197,8 +194,7 @@ impl Asking {
                         need(Action::GetMetricData, "looks for recent invocations"),
                         need(Action::FilterLogEvents, "looks for recent lines"),
                         need(Action::DescribeLogGroups, "checks how long lines are kept"),
-                        need(Action::DescribeTable, "checks the token table"),
-                        need(Action::Scan, "counts tokens"),
+                        need(Action::Scan, "counts tokens, and reads none"),
                         need(Action::ListBucket, "looks for today's logs"),
                         need(Action::GetBucketPublicAccessBlock, "checks that logs stay private"),
                         need(Action::DescribeSecret, "checks the OpenAI key without reading it"),

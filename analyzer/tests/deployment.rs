@@ -118,6 +118,27 @@ fn capacity_without_aws_ends_with_3_and_without_rights_with_4() {
 }
 
 #[test]
+fn credentials_that_have_expired_are_said_with_what_renews_them() {
+    let (url, _) = script(|operation, _| {
+        match operation {
+        "GetMetricData" => {
+            (403, "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>old</Message></Error></ErrorResponse>".to_owned())
+        }
+        _ => (403, r#"{"__type":"ExpiredTokenException","message":"old"}"#.to_owned()),
+    }
+    });
+    for arguments in [&["capacity"][..], &["validate", "--source", "s3://my-bucket"]] {
+        let answer = ask(&url, arguments).ends(3);
+        let said = format!("{}{}", answer.stdout, answer.stderr);
+        assert!(said.contains("no valid credentials") && said.contains("aws sso login"), "{said}");
+    }
+    let mut unnamed = analyzer(&["capacity"]);
+    lead(&mut unnamed, &url);
+    unnamed.env("ANALYZER_STACK", "");
+    assert!(run(unnamed, "").stdout.contains("codex-proxy"), "set to nothing names nothing");
+}
+
+#[test]
 fn a_policy_is_printed_even_where_nothing_is_known() {
     let mut offline = analyzer(&["permissions", "origin", "--source", "s3://my-bucket/codex"]);
     offline.env("AWS_REGION", "eu-central-1").env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");

@@ -145,7 +145,7 @@ fn say_unseen(unseen: &[Unseen], command: &str) {
     let denied = |unseen: &Unseen| matches!(unseen.trouble, crate::aws::Trouble::Denied(_));
     if unseen.iter().any(denied) {
         say(&format!(
-            "hint: `analyzer permissions {command}` prints the smallest policy that lets"
+            "hint: `analyzer permissions {command}` prints the smallest policy that would do"
         ));
     }
     if let Some(hint) = unseen.iter().find_map(|unseen| unseen.trouble.hint()) {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::named::Named;
@@ -25,10 +26,12 @@ Examples:
   analyzer recover --dry-run
   analyzer recover --since 7d --stack codex-proxy-blue
   analyzer recover --from proxy-stdout.log --source ./codex-proxy-logs
-  aws logs tail /aws/lambda/codex-proxy | analyzer recover --from - --source s3://my-bucket/codex
+  aws logs tail /aws/lambda/codex-proxy --since 1d | \\
+    analyzer recover --from - --source s3://my-bucket/codex
 
-A record is put only where nothing is yet, so it can be run again and again. Ends with 4 when a record
-is broken, could not be put, or stands there with other bytes. See `analyzer --help` for exit codes.")]
+A record is put only where nothing is yet, so it can be run again and again. Ends with 4 when a
+record is broken, could not be put, or stands there with other bytes.
+See `analyzer --help` for exit codes.")]
 pub(super) struct RecoverArguments {
     #[command(flatten)]
     named: Named,
@@ -59,8 +62,8 @@ struct Found {
     spilled: Vec<Spilled>,
     broken: Vec<String>,
     unseen: Vec<Unseen>,
-    /// The lines of the whole window were read.
-    is_all: bool,
+    /// From when on the lines were read, where that is later than was asked for.
+    unread_before: Option<Timestamp>,
 }
 
 pub(super) async fn run(arguments: RecoverArguments) -> Result<Exit, Failure> {
@@ -92,7 +95,8 @@ pub(super) async fn run(arguments: RecoverArguments) -> Result<Exit, Failure> {
     let configuration = deployment.as_ref().and_then(|it| it.configuration.as_ref());
     let kms_key = configuration.and_then(|configuration| configuration.kms_key.as_deref());
     let destination = recover::open(&place, aws, kms_key);
-    let Found { place: from, spilled, broken, unseen, is_all } = found;
+    let Found { place: from, spilled, broken, unseen, unread_before } = found;
+    let is_all = unread_before.is_none();
     let recovered = recover::recover(spilled, broken, &*destination, arguments.dry_run).await;
     let is_blind = end_of_unseen(&unseen, Action::FilterLogEvents);
     if arguments.json {
@@ -100,10 +104,10 @@ pub(super) async fn run(arguments: RecoverArguments) -> Result<Exit, Failure> {
     } else {
         print(&text(&from, &place, arguments.dry_run, &recovered));
     }
-    if !is_all {
-        say(
-            "warning: the lines of a part of the window were not read; run it again with a later --since",
-        );
+    if let Some(before) = unread_before {
+        say(&format!(
+            "warning: lines before {before} were not read; run it again with --until {before}"
+        ));
     }
     name(&recovered);
     say_unseen(&unseen, "recover");
@@ -122,7 +126,7 @@ fn of_file(file: &str) -> Result<Found, Failure> {
     let lines = lines.map_err(|error| unreadable(file, &error.to_string()))?;
     let (spilled, broken) = recover::assemble(lines);
     let place = if file == "-" { "stdin" } else { file }.to_owned();
-    Ok(Found { place, spilled, broken, unseen: Vec::new(), is_all: true })
+    Ok(Found { place, spilled, broken, unseen: Vec::new(), unread_before: None })
 }
 
 async fn of_lines(arguments: &RecoverArguments, deployment: &Deployment) -> Result<Found, Failure> {
@@ -130,14 +134,14 @@ async fn of_lines(arguments: &RecoverArguments, deployment: &Deployment) -> Resu
     let window = window(&arguments.since, arguments.until.as_deref(), &now)?;
     let scope = Scope::MetricsAndLines;
     let observed = observe_within(deployment, &window, scope, now.timestamp(), Limits::WORK).await;
-    let is_all = observed.saw_lines();
+    let unread_before = observed.lines_since.filter(|since| *since > window.since);
     let mut unseen = observed.unseen;
     unseen.retain(|unseen| unseen.action == Action::FilterLogEvents);
     Ok(Found {
         place: deployment.log_group.clone(),
         spilled: observed.spilled,
         broken: observed.broken_spills,
-        is_all: is_all || !unseen.is_empty(),
+        unread_before,
         unseen,
     })
 }
@@ -185,7 +189,7 @@ fn name(recovered: &Recovered) {
         say(&printable(&format!("  {}: {}", failed.key, failed.why)));
     }
     if recovered.failed.iter().any(|failed| failed.why.contains(" denied")) {
-        say("hint: `analyzer permissions recover` prints the smallest policy that lets");
+        say("hint: `analyzer permissions recover` prints the smallest policy that would do");
     }
     if !recovered.broken.is_empty() {
         say("hint: a part may stand before --since, or the log group's retention has taken it");

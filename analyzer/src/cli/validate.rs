@@ -18,10 +18,11 @@ Examples:
   analyzer validate --stack codex-proxy-blue
   analyzer validate --json | jq '.checks[] | select(.status == \"failed\")'
 
-The first five checks say whether all parts are there: the function and its invocations, its log lines,
-tokens, today's logs, the OpenAI key (which is never read). The others are what breaks in practice.
-A fresh stack is pending, not broken. Ends with 0 when healthy or pending, 5 when a check failed, 4 when
-a right is missing, 3 when AWS cannot be reached. See `analyzer --help` for exit codes.")]
+The first five checks say whether all parts are there: the function and its invocations, its log
+lines, tokens, today's logs, the OpenAI key (which is never read). The others are what breaks in
+practice. A fresh stack is pending, not broken. Ends with 0 when healthy or pending, 5 when a check
+failed, 4 when a right is missing, 3 when AWS cannot be reached.
+See `analyzer --help` for exit codes.")]
 pub(super) struct ValidateArguments {
     #[command(flatten)]
     named: Named,

@@ -1,6 +1,6 @@
 //! Figures of one period, and their sums: a figure without a data point stays unknown.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// Metrics of a period, or of several together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -32,6 +32,14 @@ pub struct Minute {
     pub period_s: u32,
     /// Its figures.
     pub counts: Counts,
+}
+
+impl Minute {
+    /// Returns the first moment after it.
+    #[must_use]
+    pub fn end(&self) -> Timestamp {
+        self.at + SignedDuration::from_secs(self.period_s.into())
+    }
 }
 
 impl Counts {

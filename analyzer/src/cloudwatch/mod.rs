@@ -186,10 +186,31 @@ impl Observed {
         within.fold(Counts::default(), |sum, minute| sum.and(&minute.counts))
     }
 
-    /// Returns how many requests Lambda refused for want of a slot; `None` without a data point.
+    /// Returns how many requests Lambda refused for want of a slot, in all periods that have a moment
+    /// in common with this span; `None` without a data point.
     #[must_use]
     pub fn throttles_between(&self, since: Timestamp, until: Timestamp) -> Option<u64> {
-        self.totals(&Window { since, until }).throttles
+        let span = Window { since, until };
+        let touched = self.minutes.iter().filter(|minute| span.overlaps(minute.at, minute.end()));
+        touched.filter_map(|minute| minute.counts.throttles).reduce(u64::saturating_add)
+    }
+
+    /// Returns the part of a window that consists of whole periods. Figures and logs can only be held
+    /// against each other there: count the logs of this window for [`Self::sum`].
+    #[must_use]
+    pub fn whole(&self, window: &Window) -> Window {
+        let period = self.minutes.iter().map(|minute| i64::from(minute.period_s)).max();
+        let period = period.unwrap_or(60).max(1);
+        let down = |second: i64| second.div_euclid(period) * period;
+        let up = |time: Timestamp| {
+            let is_within = time.subsec_nanosecond() > 0 || time.as_second() % period != 0;
+            down(time.as_second()) + if is_within { period } else { 0 }
+        };
+        let time = |second| Timestamp::from_second(second).unwrap_or(window.until);
+        // What is yet to come is no part of a period that has been.
+        let until = window.until.min(self.asked_at);
+        let (since, until) = (time(up(window.since)), time(down(until.as_second())));
+        Window { since, until: until.max(since) }
     }
 
     /// Tells whether the metrics were read, also when there was none to be had.
@@ -240,7 +261,7 @@ impl Observed {
     }
 
     /// Adds up whether every request of a window is accounted for. `logged` are the exchanges in it
-    /// that have a log in S3; call [`Self::forget_logged`] first.
+    /// that have a log in S3; call [`Self::forget_logged`] first, and take a [`Self::whole`] window.
     #[must_use]
     pub fn sum(&self, window: &Window, logged: u64) -> Sum {
         Sum::of(self, window, logged)

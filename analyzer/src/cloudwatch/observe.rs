@@ -46,7 +46,7 @@ impl Limits {
         Self { pages: 600, time: Duration::from_secs(20), spilled_bytes: 256 << 20 };
     /// For work that has to come to its end.
     pub const WORK: Self =
-        Self { pages: usize::MAX, time: Duration::from_hours(1), spilled_bytes: 1 << 30 };
+        Self { pages: usize::MAX, time: Duration::from_hours(1), spilled_bytes: 512 << 20 };
 }
 
 /// Slices of time that are read at a time.
@@ -134,6 +134,11 @@ async fn look(
     if let Some(Lines { kept, since, trouble }) = lines {
         observed.lines_since = since;
         gather::tell(observed, kept);
+        let nothing_at_all = (since.is_none() && wanted.is_some()).then(|| {
+            let seconds = limits.time.as_secs();
+            Trouble::Busy(format!("the last minutes have more lines than {seconds} s can read"))
+        });
+        let trouble = trouble.or(nothing_at_all);
         if let Some(trouble) = trouble {
             observed.unsee(Action::FilterLogEvents, trouble);
         }

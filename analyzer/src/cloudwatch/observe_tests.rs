@@ -130,6 +130,11 @@ async fn metrics_of_all_pages_become_periods_and_what_has_no_point_stays_unknown
     assert_eq!((totals.concurrent_max, totals.invocations), (Some(25), None));
     let early = observed.throttles_between(whole.since, time("2026-11-22T02:31:00Z"));
     assert_eq!(early, None);
+    let touched = observed.throttles_between(time("2026-11-22T02:31:59Z"), whole.until);
+    assert_eq!(touched, Some(7));
+    let ragged = window("2026-11-22T02:00:01Z", "2026-11-22T02:41:59Z");
+    assert_eq!(observed.whole(&ragged), window("2026-11-22T02:01:00Z", "2026-11-22T02:41:00Z"));
+    assert_eq!(observed.whole(&whole), whole);
     assert!(observed.saw_metrics() && observed.saw_lines());
 }
 
@@ -185,6 +190,11 @@ async fn reading_stops_at_a_limit_and_says_how_far_it_came() {
     assert_eq!(observed.lines_since, Some(time("2026-11-22T01:45:00Z")));
     assert!(!observed.saw_lines());
     assert!(observed.unseen.is_empty(), "a limit is no trouble");
+    let whole = window("2026-11-20T02:00:00Z", "2026-11-22T02:00:00Z");
+    let limits = Limits { pages: 0, ..LIMITS };
+    let observed = seen(&shelf, whole, "2026-11-22T02:00:00Z", limits).await;
+    assert_eq!(observed.lines_since, None);
+    assert!(observed.is_unseen(Action::FilterLogEvents), "nothing at all is");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Is a deployment well? The five checks of what must be there, and of what breaks in practice.
 //!
-//! In: [`Facts`], each of them seen or not. Out: a [`Check`] for each, with what was found and the
+//! In: facts, each of them seen or not. Out: a [`Check`] for each, with what was found and the
 //! command that mends it. A fresh stack, in which nothing has happened yet, is pending and not broken;
 //! a missing right makes a check unseen and ends nothing.
 
