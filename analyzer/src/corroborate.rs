@@ -14,15 +14,17 @@ use crate::presume::did_not_pass;
 use crate::question::Question;
 use crate::unlogged::{Made, Unlogged};
 use crate::verdict::{About, Confidence, Doubt, Verdict};
-use crate::window::{Window, ago};
+use crate::window::ago;
 
-/// Lays what AWS saw beside a verdict. `evidence` is `None` when there is no source of logs.
+/// Lays what AWS saw beside a verdict. `evidence` is `None` when there is no source of logs; `sum` says
+/// whether every request is accounted for.
 #[must_use]
 pub fn corroborate(
     verdict: Verdict,
     question: &Question,
     evidence: Option<&Evidence>,
     observed: &Observed,
+    sum: &Sum,
 ) -> Verdict {
     let symptom = question.recognised.symptom;
     let is_settled = verdict.about == About::Named
@@ -34,8 +36,8 @@ pub fn corroborate(
     let unlogged = Unlogged::of(question, observed);
     match &unlogged {
         Unlogged::Some(made) => beside(verdict, made, question, evidence, observed),
-        Unlogged::None(_) => without_aws(verdict, question, evidence, observed),
-        Unlogged::Unknown(_) | Unlogged::NotAws => accounted(verdict, question, evidence, observed),
+        Unlogged::None(_) => without_aws(verdict, question, evidence, sum),
+        Unlogged::Unknown(_) | Unlogged::NotAws => accounted(verdict, question, evidence, sum),
     }
 }
 
@@ -96,7 +98,7 @@ fn without_aws(
     mut verdict: Verdict,
     question: &Question,
     evidence: Option<&Evidence>,
-    observed: &Observed,
+    sum: &Sum,
 ) -> Verdict {
     if verdict.doubt == Some(Doubt::Aws) {
         verdict.doubt = None;
@@ -106,7 +108,7 @@ fn without_aws(
     }
     let presumed_aws = verdict.about == About::Nothing && verdict.origin == Some(Origin::Aws);
     if !presumed_aws {
-        return accounted(verdict, question, evidence, observed);
+        return accounted(verdict, question, evidence, sum);
     }
     let mut elsewhere = Verdict::likely(
         Origin::Client,
@@ -119,7 +121,7 @@ fn without_aws(
         "`base_url` in the developer's config.toml: is it this function's URL?".to_owned(),
         "HTTPS_PROXY on the developer's machine: a middlebox can answer in our place".to_owned(),
     ];
-    accounted(elsewhere, question, evidence, observed)
+    accounted(elsewhere, question, evidence, sum)
 }
 
 /// Where every request that came is accounted for, a failure without a log never came by here.
@@ -127,16 +129,11 @@ fn accounted(
     mut verdict: Verdict,
     question: &Question,
     evidence: Option<&Evidence>,
-    observed: &Observed,
+    sum: &Sum,
 ) -> Verdict {
     let Some(evidence) = evidence.filter(|_| verdict.about == About::Nothing) else {
         return verdict;
     };
-    let window = Window {
-        since: question.window.since,
-        until: question.window.until.min(question.now.max(question.window.since)),
-    };
-    let sum = observed.sum(&window, evidence.listed.saturating_sub(evidence.duplicates));
     let would_be_logged = question.recognised.symptom.is_some_and(|symptom| {
         matches!(
             symptom.proves,
@@ -148,7 +145,7 @@ fn accounted(
     });
     let looked_at_all = !evidence.is_partial() && evidence.left_out == 0;
     let is_open = verdict.confidence == Confidence::Unknown && evidence.total() == 0;
-    if is_whole(&sum) && is_open && would_be_logged && looked_at_all {
+    if is_whole(sum) && is_open && would_be_logged && looked_at_all {
         let mut elsewhere = Verdict::likely(
             Origin::Client,
             "no such answer passed this proxy; that Codex is not reaching it.",
@@ -161,7 +158,7 @@ fn accounted(
         );
         verdict = elsewhere;
     }
-    if observed.saw_metrics() || observed.lines_since.is_some() {
+    if sum.saw_metrics || sum.saw_lines {
         let at = verdict.proof.len().min(1);
         verdict.proof.insert(at, format!("CloudWatch: {}", sum.line()));
     }

@@ -5,6 +5,7 @@ use crate::cloudwatch::{Counts, Minute};
 use crate::judge::judge;
 use crate::question::Filters;
 use crate::recognise::recognise;
+use crate::window::Window;
 
 const RETRY_LIMIT: &str = "exceeded retry limit, last status: 429 Too Many Requests";
 const HIGH_DEMAND: &str = "experiencing high demand, which may cause temporary errors";
@@ -48,7 +49,17 @@ fn logs(listed: u64, counts: &[(Origin, u64)]) -> Evidence {
 fn verdict(text: &str, evidence: &Evidence, counts: Counts) -> Verdict {
     let question = ask(text);
     let judged = judge(&question, Some(evidence));
-    corroborate(judged, &question, Some(evidence), &observed(counts))
+    laid_beside(judged, &question, evidence, &observed(counts))
+}
+
+fn laid_beside(
+    judged: Verdict,
+    question: &Question,
+    evidence: &Evidence,
+    seen: &Observed,
+) -> Verdict {
+    let sum = seen.sum(&question.window, evidence.listed);
+    corroborate(judged, question, Some(evidence), seen, &sum)
 }
 
 fn told(verdict: &Verdict) -> (Option<Origin>, Confidence) {
@@ -118,7 +129,7 @@ fn old_refusals_and_anybodys_refusals_are_only_likely() {
     question.filters.developer = Some("dev-17".to_owned());
     let evidence = logs(366, &[]);
     let judged = judge(&question, Some(&evidence));
-    let found = corroborate(judged, &question, Some(&evidence), &observed(throttled));
+    let found = laid_beside(judged, &question, &evidence, &observed(throttled));
     assert_eq!(told(&found), (Some(Origin::Aws), Confidence::Likely));
 
     let mut question = ask(RETRY_LIMIT);
@@ -126,6 +137,6 @@ fn old_refusals_and_anybodys_refusals_are_only_likely() {
     let mut old = observed(throttled);
     old.minutes[0].at = now() - SignedDuration::from_hours(5);
     let judged = judge(&question, Some(&evidence));
-    let found = corroborate(judged, &question, Some(&evidence), &old);
+    let found = laid_beside(judged, &question, &evidence, &old);
     assert_eq!(told(&found), (Some(Origin::Aws), Confidence::Likely), "{found:?}");
 }

@@ -13,7 +13,7 @@ use schemas::spill::Spilled;
 use schemas::view::RecordView;
 
 use crate::classify::{Exchange, classify};
-use crate::cloudwatch::{Observed, Scope, observe};
+use crate::cloudwatch::{Observed, Scope, Sum, observe};
 use crate::corroborate::corroborate;
 use crate::decode::{RECORD_LIMIT, decode};
 use crate::deployment::Deployment;
@@ -46,6 +46,8 @@ pub struct Inquiry {
     pub evidence: Option<Evidence>,
     /// What AWS saw; `None` where it was not asked.
     pub observed: Option<Observed>,
+    /// Whether every request is accounted for, as far as AWS and the logs tell.
+    pub sum: Option<Sum>,
 }
 
 /// Inquires. `look` reads the logs, where there is a source of them; `deployment` is asked about, where
@@ -101,26 +103,42 @@ fn conclude(
     looked: Option<&Looked>,
     mut observed: Option<Observed>,
 ) -> Inquiry {
+    let mut sum = None;
     let evidence = looked.map(|looked| {
         let mut logs = looked.logs.clone();
         let mut reading = looked.reading.clone();
         if let Some(observed) = &mut observed {
             forget_logged(observed, &logs);
+            sum = Some(add_up(question, observed, &logs));
             take_spilled(&observed.spilled, &mut logs, &mut reading);
         }
         question.gather(&logs, &looked.selection, reading)
     });
     let verdict = judge(question, evidence.as_ref());
     let verdict = match &observed {
-        Some(observed) => corroborate(verdict, question, evidence.as_ref(), observed),
+        Some(observed) => {
+            let sum = sum.get_or_insert_with(|| add_up(question, observed, &Logs::default()));
+            corroborate(verdict, question, evidence.as_ref(), observed, sum)
+        }
         None => verdict,
     };
-    Inquiry { verdict, evidence, observed }
+    Inquiry { verdict, evidence, observed, sum }
+}
+
+/// Holds the metrics against the logs, over the part of the window that both cover whole.
+fn add_up(question: &Question, observed: &Observed, logs: &Logs) -> Sum {
+    let window = Window { since: question.window.since, until: asked_until(question) };
+    let whole = observed.whole(&window);
+    let within = logs.entries.iter().filter(|entry| whole.contains(entry.time));
+    let (told, untold): (Vec<_>, Vec<_>) = within.partition(|entry| entry.told.is_some());
+    let told = told.into_iter().filter_map(|entry| entry.told).map(|told| told.exchange_id);
+    let ids: HashSet<_> = told.collect();
+    observed.sum(&whole, (ids.len() + untold.len()) as u64)
 }
 
 /// Of an exchange that has a log, only the line of its end is missing.
 fn forget_logged(observed: &mut Observed, logs: &Logs) {
-    if observed.unended.is_empty() && observed.in_flight.is_empty() {
+    if observed.lines_since.is_none() {
         return;
     }
     let told = logs.entries.iter().filter_map(|entry| entry.told);
@@ -128,11 +146,9 @@ fn forget_logged(observed: &mut Observed, logs: &Logs) {
     observed.forget_logged(&ids);
 }
 
-/// Takes records that S3 refused as the logs that they are, unless they have found their place since.
+/// Takes records that S3 refused, and that have not found their place since, as the logs that they are.
 fn take_spilled(spilled: &[Spilled], logs: &mut Logs, reading: &mut Reading) {
-    let keys: HashSet<String> = logs.entries.iter().map(|entry| entry.key.clone()).collect();
-    for spilled in spilled.iter().filter(|spilled| !keys.contains(&spilled.key)) {
-        let Some((entry, exchange)) = understand(spilled) else { continue };
+    for (entry, exchange) in spilled.iter().filter_map(understand) {
         logs.entries.push(entry);
         reading.read += 1;
         reading.exchanges.push(exchange);

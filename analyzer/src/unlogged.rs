@@ -124,8 +124,9 @@ fn by_metric(
 
 /// Counts the dead: by the lines, and where these were not read by the metric of errors.
 fn by_deaths(act: AwsAct, observed: &Observed, window: &Window) -> Unlogged {
-    let within: Vec<&Death> =
-        observed.deaths.iter().filter(|death| window.contains(death.at)).collect();
+    // What has a log all the same counts among the logs.
+    let unlogged = observed.deaths.iter().filter(|death| !death.is_logged);
+    let within: Vec<&Death> = unlogged.filter(|death| window.contains(death.at)).collect();
     let unended = observed.unended.iter().map(|started| started.started_at);
     let unended: Vec<_> = unended.filter(|time| window.contains(*time)).collect();
     let times = within.iter().map(|death| death.at).chain(unended.iter().copied());

@@ -47,6 +47,7 @@ fn death(minutes_ago: i64, kind: DeathKind) -> Death {
         request_id: Some(format!("request-{minutes_ago}")),
         kind,
         started: None,
+        is_logged: false,
         line: "REPORT RequestId: request Status: timeout".to_owned(),
     }
 }

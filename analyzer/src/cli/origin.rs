@@ -117,13 +117,14 @@ pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
         now: now.timestamp(),
         recognised,
     };
-    let Inquiry { verdict, evidence, observed } = ask(&arguments, &question).await?;
+    let Inquiry { verdict, evidence, observed, sum } = ask(&arguments, &question).await?;
     let answer = Answer {
         query,
         capped: evidence.as_ref().is_some_and(|evidence| evidence.left_out > 0),
         recognised: question.recognised,
         evidence,
         observed,
+        sum,
         verdict,
         window,
         zone: now.time_zone().clone(),

@@ -8,7 +8,7 @@ use schemas::origin::{Acts, Origin};
 use serde::Serialize;
 
 use super::Answer;
-use crate::cloudwatch::{Counts, Observed};
+use crate::cloudwatch::{Counts, Observed, Sum};
 use crate::evidence::Evidence;
 use crate::turn::Turns;
 use crate::verdict::{About, Confidence};
@@ -145,8 +145,8 @@ struct CloudWatch {
     /// From when on the lines were read; null if they were not.
     #[schemars(with = "Option<String>")]
     lines_since: Option<Timestamp>,
-    /// Whether every request is accounted for.
-    sum: String,
+    /// Whether every request is accounted for, over the whole minutes of the window.
+    sum: Option<String>,
     /// What could not be seen, with the right that is missing.
     unseen: Vec<String>,
 }
@@ -163,7 +163,6 @@ fn cloudwatch(answer: &Answer, observed: &Observed) -> CloudWatch {
         concurrent_max,
         duration_ms: _,
     } = observed.totals(&window);
-    let logged = answer.evidence.as_ref().map_or(0, |e| e.listed.saturating_sub(e.duplicates));
     CloudWatch {
         function: observed.function.clone(),
         region: observed.region.clone(),
@@ -179,7 +178,7 @@ fn cloudwatch(answer: &Answer, observed: &Observed) -> CloudWatch {
         in_flight: observed.in_flight.len() as u64,
         spilled: observed.spilled.len() as u64,
         lines_since: observed.lines_since,
-        sum: observed.sum(&window, logged).line(),
+        sum: answer.sum.as_ref().map(Sum::line),
         unseen: observed.unseen.iter().map(ToString::to_string).collect(),
     }
 }

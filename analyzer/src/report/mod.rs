@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use schemas::symptom::Symptom;
 
-use crate::cloudwatch::Observed;
+use crate::cloudwatch::{Observed, Sum};
 use crate::evidence::Evidence;
 use crate::recognise::Recognised;
 use crate::verdict::Verdict;
@@ -35,6 +35,8 @@ pub struct Answer {
     pub evidence: Option<Evidence>,
     /// What AWS saw; `None` where it was not asked.
     pub observed: Option<Observed>,
+    /// Whether every request is accounted for.
+    pub sum: Option<Sum>,
     /// Whose failure it was.
     pub verdict: Verdict,
     /// Which time was looked at.

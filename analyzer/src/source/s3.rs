@@ -21,12 +21,7 @@ pub struct S3Source {
 impl S3Source {
     /// Opens a bucket; the first listing tells whether it can be read.
     pub async fn open(bucket: &str, prefix: &str) -> Self {
-        let config = aws::load().await;
-        // A server with an endpoint of its own rarely answers to `bucket.host`.
-        let own_endpoint =
-            config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
-        let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(own_endpoint).build();
-        Self::new(Client::from_conf(s3), bucket, prefix)
+        Self::new(aws::s3(&aws::load().await), bucket, prefix)
     }
 
     /// Reads a bucket through a client that is set up already.
