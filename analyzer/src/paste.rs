@@ -151,7 +151,9 @@ fn split(text: &str) -> Vec<Piece> {
             if let Some(piece) = open.take() {
                 begin(piece.mark, piece.words);
             }
-            words.into_iter().for_each(|words| begin(mark, words));
+            for words in words {
+                begin(mark, words);
+            }
             continue;
         }
         let line = unquoted(raw);

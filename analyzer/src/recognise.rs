@@ -23,6 +23,9 @@ const SHORTEST_PIECE: usize = 10;
 /// A paste of more pieces than this is not read once more as one piece.
 const FEW_PIECES: usize = 20;
 
+/// A message longer than this may have been cut by the client.
+const CUT_BYTES: usize = 500;
+
 /// Recognises a text.
 #[must_use]
 pub fn recognise(text: &str) -> Recognised {
@@ -35,6 +38,8 @@ struct Rules {
     rows: Vec<Row>,
     /// Where the words of a server end within a line of Codex, squeezed.
     tail: Regex,
+    /// How Codex wraps an answer that it has no words of its own for, squeezed.
+    wrapper: Regex,
 }
 
 struct Row {
@@ -113,6 +118,7 @@ impl Rules {
         Self {
             set: set.expect("tested with the catalogue"),
             rows: symptom::catalogue().map(row).collect(),
+            wrapper: regex(r"unexpectedstatus(?<status>[0-9]{3})[^:0-9]*:(?<message>.+)"),
             tail: regex(
                 r",?(?:url:(?:https?|wss?)://|cf-ray:|requestid:|autherror(?:code)?:).*$|;retrying[0-9]+/[0-9]+.*$",
             ),
@@ -157,6 +163,12 @@ impl Rules {
         let is_split = (2..FEW_PIECES).contains(&paste.pieces.len());
         let at_once = is_split.then(|| self.read(whole));
         let at_once = at_once.filter(|reading| reading.known(&self.rows) == Known::Own);
+        // What only the developer's machine says above an error that nobody knows is another matter.
+        let is_aside = |reading: &Reading<'_>| {
+            let row = reading.row.map(|row| self.rows[row].symptom.proves);
+            last_marked.is_some() && row == Some(Condition::NothingSent)
+        };
+        let common = common.filter(|reading| !is_aside(reading));
         let chosen = at_once.or(common).or(last_marked).or(last);
         chosen.unwrap_or_else(|| self.read(whole))
     }
@@ -205,12 +217,20 @@ impl Rules {
         let row = by_code.or(whole).or_else(part);
         let is_piece = by_code.is_none() && whole.is_none() && row.is_some();
         let captures = row.and_then(|row| self.rows[row].captures(&squeezed.text));
-        let message = captures.as_ref().and_then(|c| c.name("message")).map(|said| {
+        let wrapper = self.wrapper.captures(&squeezed.text);
+        let wraps = wrapper.as_ref().and_then(|c| c.name("message"));
+        let said = captures.as_ref().and_then(|c| c.name("message")).or(wraps);
+        let message = said.map(|said| {
             let end = self.tail.find(said.as_str()).map_or(said.len(), |tail| tail.start());
             squeezed.back(&folded, said.start()..said.start() + end).to_owned()
         });
         let message = body.as_ref().map(|body| fold(&body.error.message)).or(message);
-        let message = message.filter(|message| !message.is_empty());
+        // Codex cuts long bodies, and says so with dots.
+        let uncut = |message: String| match message.strip_suffix("...") {
+            Some(cut) if message.len() > CUT_BYTES => cut.to_owned(),
+            _ => message,
+        };
+        let message = message.map(uncut).filter(|message| !message.is_empty());
         let said = message.as_deref().unwrap_or(&folded);
         let code = body.as_ref().and_then(|body| body.error.code.as_deref());
         let code = code.and_then(ErrorCode::from_name);
@@ -263,6 +283,14 @@ impl Rules {
         let mut wanted = Wanted::default();
         if let Some(symptom) = symptom {
             wanted = wants(symptom, captures.as_ref(), message.is_some());
+        }
+        // Words that stand behind a status are only meant with this status.
+        let status = self.wrapper.captures(&squeezed.text).and_then(|c| c["status"].parse().ok());
+        if let Some(status) = status
+            && symptom.is_some_and(|symptom| symptom.proves == Condition::Words)
+        {
+            wanted.statuses = vec![status];
+            wanted.words_required = message.is_some();
         }
         let is_refusal = body.as_ref().is_some_and(|body| {
             let kind = body.error.kind.as_deref();

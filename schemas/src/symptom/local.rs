@@ -31,7 +31,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "openai_bypassed",
         Openai,
-        r"(?:https?|wss?)://(?:[a-z0-9-]+\.)*(?:api\.openai\.com|chatgpt\.com)/(?:v1/responses|v1/chat|v1/models|responses|backend-api)|chatgpt\.com/backend-api",
+        r"(?:https?|wss?)://(?:[a-z0-9-]+\.)*api\.openai\.com/(?:v1/)?(?:responses|chat/completions|realtime)|url: (?:https?|wss?)://api\.openai\.com|chatgpt\.com/backend-api/codex|(?:connect to|resolve host:?|enotfound) (?:api\.openai\.com|chatgpt\.com)|(?:api\.openai\.com|chatgpt\.com)(?: port |:443)",
     )
     .texts(&[
         "unexpected status 401 Unauthorized: {message}, url: https://api.openai.com/v1/responses",
@@ -146,7 +146,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "codex_stopped",
         Client,
-        r"turn (?:aborted|interrupted)|conversation interrupted|interrupted \(ctrl-?c\)|interrupted by (?:the )?user|tell the model what to do differently|request was aborted|task (?:was )?(?:interrupted|cancelled)|apiuseraborterror|keyboardinterrupt|user cancelled",
+        r"turn (?:aborted|interrupted)|conversation interrupted|interrupted \(ctrl-?c\)|interrupted by (?:the )?user|tell the model what to do differently|request was aborted|apiuseraborterror",
     )
     .texts(&[
         "Turn interrupted",
