@@ -179,7 +179,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "codex_local_failure",
         Client,
-        r"apply_patch verification failed|failed to find expected lines|agent loop died|timeout waiting for child process|child stdout/stderr not captured|agent thread limit reached|no rollout found|session configured event was not|not inside a trusted directory|command not found: codex|codex: command not found|codex.{0,8} is not recognized as (?:an internal|the name of)|@openai/codex|mcp (?:client for|startup)",
+        r"apply_patch verification failed|failed to find expected lines|agent loop died|timeout waiting for child process|child stdout/stderr not captured|agent thread limit reached|no rollout found|session configured event was not|not inside a trusted directory|command not found: codex|codex: command not found|codex.{0,8} is not recognized as (?:an internal|the name of)|@openai/codex|usage: codex \[|mcp (?:client for|startup)",
     )
     .texts(&[
         "apply_patch verification failed: Failed to find expected lines in src/lib.rs",

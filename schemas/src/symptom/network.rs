@@ -121,7 +121,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "network_refused",
         Client,
-        r"connection refused|econnrefused|os error (?:111|61|10061)\)|errno (?:111|61|10061)\b|actively refused|winerror 10061|failed to connect to .{1,80} port|couldn't connect to server|err_connection_refused",
+        r"connection refused|econnrefused|os error (?:111|61|10061)\)|errno (?:111|61|10061)\b|actively refused|winerror 10061|failed to connect to .{1,80} port|couldn't connect to server|unable to connect to the remote server|err_connection_refused",
     )
     .texts(&[
         "error sending request for url ({url}): tcp connect error: Connection refused (os error 111)",
