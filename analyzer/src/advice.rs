@@ -27,6 +27,12 @@ fn advice(what: &str, acts: Acts, step: &str, say: &str) -> Advice {
 pub fn about(origin: Origin, code: &str, status: Option<u16>) -> Advice {
     match origin {
         Origin::Openai => openai(code, status),
+        Origin::OpenaiEdge if status == Some(403) => advice(
+            "Cloudflare, in front of OpenAI, blocks the address or the region of our requests.",
+            Acts::Us,
+            "check where the proxy sends from; report the cf-ray to OpenAI",
+            "OpenAI's edge blocks our requests at the moment. We are on it.",
+        ),
         Origin::OpenaiEdge => {
             let status = status.map_or("an error page".to_owned(), |s| format!("HTTP {s}"));
             advice(
@@ -45,12 +51,7 @@ pub fn about(origin: Origin, code: &str, status: Option<u16>) -> Advice {
             "Our proxy cannot reach OpenAI at the moment. We are on it.",
         ),
         Origin::Proxy => proxy(code),
-        Origin::Aws => advice(
-            "Lambda ended or refused the exchange.",
-            Acts::Us,
-            "run long work through `codex-proxy serve`, outside Lambda; for refusals raise the reserved concurrency",
-            "Lambda's limits got in the way, not OpenAI. We are on it.",
-        ),
+        Origin::Aws => aws(code),
         Origin::Client => advice(
             "the client closed the connection before the answer was complete.",
             Acts::Developer,
@@ -142,6 +143,48 @@ fn openai(code: &str, status: Option<u16>) -> Advice {
             Acts::Openai,
             "retry; report it to OpenAI with the request ids (--list shows them)",
             "OpenAI failed in the middle of an answer. Our proxy is fine. Retry.",
+        ),
+    }
+}
+
+/// Words about what AWS did, by the code of the record or the row of the symptom catalogue.
+fn aws(code: &str) -> Advice {
+    match code {
+        "aws_throttle" => advice(
+            "Lambda refused the request, presumably with all slots busy; the proxy never saw it.",
+            Acts::Us,
+            "CloudWatch: Throttles of the function; raise its reserved concurrency",
+            "We ran out of capacity, not OpenAI. We are on it; retry in a minute.",
+        ),
+        "aws_forbidden" => advice(
+            "the Function URL refused the request; the proxy never saw it.",
+            Acts::Us,
+            "does the function's policy allow lambda:InvokeFunctionUrl and lambda:InvokeFunction?",
+            "AWS refuses requests to our proxy at the moment, not OpenAI. We are on it.",
+        ),
+        "aws_too_large" => advice(
+            "the request was larger than the 6 MB that Lambda takes; the proxy never saw it.",
+            Acts::Developer,
+            "start a new thread or drop images; `codex-proxy serve` outside Lambda takes 64 MiB",
+            "Your thread is too large for our proxy's 6 MB. Start a new one, or drop images.",
+        ),
+        "aws_crash" | "aws_time_out" | "aws_unavailable" => advice(
+            "Lambda answered in the proxy's place: the function crashed, timed out or did not start.",
+            Acts::Us,
+            "CloudWatch Logs of the function at that time",
+            "Our proxy's function failed at AWS, not OpenAI. We are on it.",
+        ),
+        "deadline" => advice(
+            "Lambda's time limit ended the answer before OpenAI had finished.",
+            Acts::Us,
+            "run long work through `codex-proxy serve` outside Lambda, which has no such limit",
+            "Lambda's time limit cut a long answer, not OpenAI. Ask for less at a time for now.",
+        ),
+        _ => advice(
+            "Lambda ended or refused the exchange.",
+            Acts::Us,
+            "run long work through `codex-proxy serve`, outside Lambda; for refusals raise the reserved concurrency",
+            "Lambda's limits got in the way, not OpenAI. We are on it.",
         ),
     }
 }

@@ -330,3 +330,21 @@ fn of_a_refused_token_only_what_the_logs_prove_is_said() {
     let unknown = judge(&question(text), Some(&here));
     assert!(unknown.why.contains("that we do not know"), "{unknown:?}");
 }
+
+#[test]
+fn a_page_behind_a_status_is_found_by_its_status_and_its_words() {
+    let page =
+        "<html> <head><title>502 Bad Gateway</title></head> <center>cloudflare</center> </html>";
+    let text = format!(
+        "unexpected status 502 Bad Gateway: {page}, url: https://x.lambda-url.eu.on.aws/v1/responses, cf-ray: 8f0012345678abcd-FRA"
+    );
+    let wanted = recognise(&text).wanted;
+    assert_eq!((wanted.statuses.as_slice(), wanted.words_required), (&[502][..], true));
+    let mut edge = failure(502, Origin::OpenaiEdge, "edge_502");
+    edge.searched = page.to_lowercase();
+    assert!(wanted.matches(&edge));
+    edge.cf_ray = Some("8f0012345678abcd-FRA".to_owned());
+    let mut named = evidence(&[]);
+    named.named.push(edge);
+    assert_eq!(verdict(&text, &named), (Some(Origin::OpenaiEdge), Confidence::Certain));
+}

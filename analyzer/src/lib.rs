@@ -11,6 +11,7 @@ mod fold;
 mod python;
 mod paste;
 pub mod ids;
+mod wanted;
 pub mod recognise;
 pub mod question;
 mod aws;

@@ -151,7 +151,9 @@ fn split(text: &str) -> Vec<Piece> {
             if let Some(piece) = open.take() {
                 begin(piece.mark, piece.words);
             }
-            begin(mark, words);
+            for words in words {
+                begin(mark, words);
+            }
             continue;
         }
         let line = unquoted(raw);
@@ -187,7 +189,7 @@ fn split(text: &str) -> Vec<Piece> {
 
 /// Reads a line of JSON: a failed event of `codex exec --json`, or a line of some log. `None` for
 /// anything else, also for the body of an error, which is read as it stands.
-fn event(line: &str) -> Option<(Mark, String)> {
+fn event(line: &str) -> Option<(Mark, Vec<String>)> {
     let line = line.trim();
     if !line.starts_with('{') || !line.ends_with('}') {
         return None;
@@ -199,7 +201,7 @@ fn event(line: &str) -> Option<(Mark, String)> {
         _ => None,
     };
     if let Some(message) = message {
-        return Some((Mark::Sign, message.to_owned()));
+        return Some((Mark::Sign, vec![message.to_owned()]));
     }
     let facts = body::read(line.as_bytes());
     let only_message = event.as_object().is_some_and(|fields| fields.len() <= 4);
@@ -208,7 +210,7 @@ fn event(line: &str) -> Option<(Mark, String)> {
     }
     let mut words = Vec::new();
     strings(&event, &mut words);
-    Some((Mark::None, words.join("\n")))
+    Some((Mark::None, words.into_iter().map(str::to_owned).collect()))
 }
 
 /// Gathers every text in a value, in its order.

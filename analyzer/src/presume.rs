@@ -206,11 +206,12 @@ fn who_acts(recognised: &Recognised, symptom: &Symptom, origin: Origin) -> Acts 
     if origin == Origin::Client {
         return Acts::Developer;
     }
-    let code = recognised.wanted.codes.first().map_or("", String::as_str);
     let status = recognised.wanted.statuses.first().copied();
-    if origin == Origin::Aws && status == Some(413) {
-        return Acts::Developer;
-    }
+    let code = match (origin, status) {
+        (Origin::Aws, Some(413)) => "aws_too_large",
+        (Origin::Aws, _) => symptom.id,
+        _ => recognised.wanted.codes.first().map_or("", String::as_str),
+    };
     if origin == Origin::Proxy {
         let entry = CATALOGUE.iter().find(|entry| Some(entry.status) == status);
         return entry.map_or(Acts::Us, |entry| entry.acts);

@@ -6,127 +6,25 @@
 
 use std::sync::{LazyLock, OnceLock};
 
-use jiff::Timestamp;
 use regex::{Captures, Regex, RegexSet, RegexSetBuilder};
 use schemas::catalogue::{CATALOGUE, ErrorCode};
 use schemas::origin::Origin;
 use schemas::symptom::{self, Breadth, Condition, ShowsId, Symptom};
 
 use crate::fold::{Squeezed, fold, squeeze};
-use crate::ids::{Host, Ids};
+use crate::ids::Ids;
 use crate::paste::{self, Body, Mark, Paste, Piece};
+use crate::wanted::wants;
+pub use crate::wanted::{Extent, Recognised, StreamEnding, Wanted};
 
 /// Shorter pieces of a known text stand for too many of them.
 const SHORTEST_PIECE: usize = 10;
 
-/// Fewer words than this, which nobody is known to print, many errors say by chance.
-const FEWEST_WORDS: usize = 4;
-
 /// A paste of more pieces than this is not read once more as one piece.
 const FEW_PIECES: usize = 20;
 
-/// What was recognised in a text.
-#[derive(Clone, Debug)]
-pub struct Recognised {
-    /// The text, folded.
-    pub folded: String,
-    /// The row of the catalogue.
-    pub symptom: Option<&'static Symptom>,
-    /// The proxy's own error that the text carries.
-    pub ours: Option<ErrorCode>,
-    /// Who wrote the words; `None` where nothing tells.
-    pub author: Option<Origin>,
-    /// What to search the logs for.
-    pub wanted: Wanted,
-    /// Ids of an answer that the text carries, as they stand in it.
-    pub ids: Vec<String>,
-    /// Those of them that are Lambda's: they say nothing about who answered.
-    pub lambda_ids: Vec<String>,
-    /// Session that the text names.
-    pub session: Option<String>,
-    /// When it happened, if the text says so.
-    pub at: Option<Timestamp>,
-    /// Where the request went, if the text says so.
-    pub host: Option<Host>,
-    /// The text is a whole line with a status, which would show an id if there had been one.
-    pub would_show_id: bool,
-    /// The text carries an error of OpenAI's shape that is not the proxy's.
-    pub has_openai_body: bool,
-    /// How much of a known text it is.
-    pub extent: Extent,
-    /// It was printed by a client that shows no ids.
-    pub by_old_client: bool,
-}
-
-/// How much of a known text was pasted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
-    /// What tells it from others.
-    Telling,
-    /// No more than a piece of it.
-    Piece,
-}
-
-impl Recognised {
-    /// Tells whether the text is only a word or two that many errors say.
-    pub(crate) fn is_vague(&self) -> bool {
-        let is_known =
-            (self.symptom.is_some() && self.extent == Extent::Telling) || self.ours.is_some();
-        !is_known && self.folded.split(' ').count() < FEWEST_WORDS
-    }
-
-    /// Tells whether an id in the text is not the proxy's, and so OpenAI's or its edge's.
-    pub(crate) fn has_foreign_id(&self) -> bool {
-        let is_foreign = |id: &&String| !id.starts_with("cpx_") && !self.lambda_ids.contains(id);
-        self.ids.iter().any(|id| is_foreign(&id))
-    }
-
-    /// Tells whether an id in the text is the proxy's.
-    pub(crate) fn has_our_id(&self) -> bool {
-        self.ids.iter().any(|id| id.starts_with("cpx_"))
-    }
-}
-
-/// What to search the logs for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// One of these statuses.
-    pub statuses: Vec<u16>,
-    /// One of these error codes.
-    pub codes: Vec<String>,
-    /// A stream that ended like this.
-    pub ending: Option<StreamEnding>,
-    /// Folded words of an error text; empty for none.
-    pub words: String,
-    /// The words must be there too; otherwise they are another way to match.
-    pub words_required: bool,
-    /// Only an answer without any words of its own will do.
-    pub without_words: bool,
-    /// The words may be broken where no white space was.
-    pub is_broken: bool,
-}
-
-impl Wanted {
-    /// Tells whether a folded text says the words.
-    pub(crate) fn is_said_in(&self, searched: &str) -> bool {
-        !self.words.is_empty()
-            && (searched.contains(&self.words)
-                || (self.is_broken && squeeze(searched).contains(&squeeze(&self.words))))
-    }
-}
-
-/// How a stream ended, as Codex sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamEnding {
-    /// Without a terminal event.
-    NoTerminalEvent,
-    /// In the middle of the body.
-    BodyCut,
-    /// In silence.
-    Silence,
-    /// In any way but a good one.
-    Broken,
-}
+/// A message longer than this may have been cut by the client.
+const CUT_BYTES: usize = 500;
 
 /// Recognises a text.
 #[must_use]
@@ -140,6 +38,8 @@ struct Rules {
     rows: Vec<Row>,
     /// Where the words of a server end within a line of Codex, squeezed.
     tail: Regex,
+    /// How Codex wraps an answer that it has no words of its own for, squeezed.
+    wrapper: Regex,
 }
 
 struct Row {
@@ -218,6 +118,7 @@ impl Rules {
         Self {
             set: set.expect("tested with the catalogue"),
             rows: symptom::catalogue().map(row).collect(),
+            wrapper: regex(r"unexpectedstatus(?<status>[0-9]{3})[^:0-9]*:(?<message>.+)"),
             tail: regex(
                 r",?(?:url:(?:https?|wss?)://|cf-ray:|requestid:|autherror(?:code)?:).*$|;retrying[0-9]+/[0-9]+.*$",
             ),
@@ -262,6 +163,12 @@ impl Rules {
         let is_split = (2..FEW_PIECES).contains(&paste.pieces.len());
         let at_once = is_split.then(|| self.read(whole));
         let at_once = at_once.filter(|reading| reading.known(&self.rows) == Known::Own);
+        // What only the developer's machine says above an error that nobody knows is another matter.
+        let is_aside = |reading: &Reading<'_>| {
+            let row = reading.row.map(|row| self.rows[row].symptom.proves);
+            last_marked.is_some() && row == Some(Condition::NothingSent)
+        };
+        let common = common.filter(|reading| !is_aside(reading));
         let chosen = at_once.or(common).or(last_marked).or(last);
         chosen.unwrap_or_else(|| self.read(whole))
     }
@@ -310,12 +217,20 @@ impl Rules {
         let row = by_code.or(whole).or_else(part);
         let is_piece = by_code.is_none() && whole.is_none() && row.is_some();
         let captures = row.and_then(|row| self.rows[row].captures(&squeezed.text));
-        let message = captures.as_ref().and_then(|c| c.name("message")).map(|said| {
+        let wrapper = self.wrapper.captures(&squeezed.text);
+        let wraps = wrapper.as_ref().and_then(|c| c.name("message"));
+        let said = captures.as_ref().and_then(|c| c.name("message")).or(wraps);
+        let message = said.map(|said| {
             let end = self.tail.find(said.as_str()).map_or(said.len(), |tail| tail.start());
             squeezed.back(&folded, said.start()..said.start() + end).to_owned()
         });
         let message = body.as_ref().map(|body| fold(&body.error.message)).or(message);
-        let message = message.filter(|message| !message.is_empty());
+        // Codex cuts long bodies, and says so with dots.
+        let uncut = |message: String| match message.strip_suffix("...") {
+            Some(cut) if message.len() > CUT_BYTES => cut.to_owned(),
+            _ => message,
+        };
+        let message = message.map(uncut).filter(|message| !message.is_empty());
         let said = message.as_deref().unwrap_or(&folded);
         let code = body.as_ref().and_then(|body| body.error.code.as_deref());
         let code = code.and_then(ErrorCode::from_name);
@@ -368,6 +283,14 @@ impl Rules {
         let mut wanted = Wanted::default();
         if let Some(symptom) = symptom {
             wanted = wants(symptom, captures.as_ref(), message.is_some());
+        }
+        // Words that stand behind a status are only meant with this status.
+        let status = self.wrapper.captures(&squeezed.text).and_then(|c| c["status"].parse().ok());
+        if let Some(status) = status
+            && symptom.is_some_and(|symptom| symptom.proves == Condition::Words)
+        {
+            wanted.statuses = vec![status];
+            wanted.words_required = message.is_some();
         }
         let is_refusal = body.as_ref().is_some_and(|body| {
             let kind = body.error.kind.as_deref();
@@ -443,32 +366,6 @@ fn our_message(folded: &str) -> Option<ErrorCode> {
     let is_it = |message: &str| squeeze(&fold(message)) == folded;
     let entry = CATALOGUE.iter().find(|entry| is_it(entry.message) || entry.name == folded);
     entry.map(|entry| entry.code)
-}
-
-fn wants(symptom: &Symptom, captures: Option<&Captures<'_>>, has_message: bool) -> Wanted {
-    let mut wanted = Wanted::default();
-    match symptom.proves {
-        Condition::Status(statuses) => wanted.statuses = statuses.to_vec(),
-        Condition::StatusInText(unsaid) => {
-            let said = group(captures, "status").and_then(|status| status.parse().ok());
-            wanted.statuses = said.or(unsaid).into_iter().collect();
-            wanted.words_required = has_message;
-        }
-        Condition::StatusAlone => {
-            let said = group(captures, "status").and_then(|status| status.parse().ok());
-            wanted.statuses = said.into_iter().collect();
-        }
-        Condition::Code(codes) => wanted.codes = codes.iter().map(|&c| c.to_owned()).collect(),
-        Condition::CodeInText => {
-            wanted.codes = group(captures, "code").map(str::to_owned).into_iter().collect();
-        }
-        Condition::NoTerminalEvent => wanted.ending = Some(StreamEnding::NoTerminalEvent),
-        Condition::BodyCut => wanted.ending = Some(StreamEnding::BodyCut),
-        Condition::Silence => wanted.ending = Some(StreamEnding::Silence),
-        Condition::StreamBroken => wanted.ending = Some(StreamEnding::Broken),
-        Condition::Words | Condition::NoAnswer | Condition::NothingSent => {}
-    }
-    wanted
 }
 
 #[cfg(test)]

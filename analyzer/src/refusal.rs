@@ -29,7 +29,7 @@ pub(crate) fn refused(mut verdict: Verdict, evidence: &Evidence, code: &str) -> 
     };
     let worked = match evidence.tokens_seen.get(token) {
         Some(TokenUse { accepted, last_accepted: Some(last), .. }) => {
-            format!("; it was accepted {accepted} times, last {}", clock(*last))
+            format!("; it was accepted {}, last {}", times_of(*accepted), clock(*last))
         }
         _ => "; never accepted in this window".to_owned(),
     };
@@ -50,7 +50,8 @@ pub(crate) fn refused(mut verdict: Verdict, evidence: &Evidence, code: &str) -> 
     proof.push(match other {
         Some((other, TokenUse { accepted, last_accepted: Some(last), .. })) => {
             format!(
-                "{name}'s other token {other}: accepted {accepted} times, last {}",
+                "{name}'s other token {other}: accepted {}, last {}",
+                times_of(*accepted),
                 clock(*last)
             )
         }
@@ -71,6 +72,10 @@ pub(crate) fn refused(mut verdict: Verdict, evidence: &Evidence, code: &str) -> 
             .to_owned(),
     );
     verdict
+}
+
+fn times_of(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }
 
 fn clock(time: Timestamp) -> String {

@@ -125,3 +125,46 @@ fn as_many_of_one_as_of_the_other_is_an_open_question() {
     assert_eq!(json["verdict"]["origin"], "client");
     assert_eq!(json["verdict"]["confidence"], "certain");
 }
+
+/// An exchange of dev-17's at this minute, with this token; refused or answered.
+fn with_token(number: u32, token_id: &str, refused: bool) -> Object {
+    let mut record = server_error(number, &format!("2026-11-22T02:{number:02}:00.000Z"));
+    record.token_id = Some(token_id.to_owned());
+    record.status = if refused { 401 } else { 200 };
+    record.error = refused.then(|| LoggedError {
+        origin: Origin::Proxy,
+        code: "proxy_invalid_token".to_owned(),
+        kind: Some("proxy_error".to_owned()),
+        message: "invalid or disabled token".to_owned(),
+        detail: None,
+    });
+    object(&record)
+}
+
+#[test]
+fn a_refused_token_is_told_from_the_new_one_of_the_same_developer() {
+    let (old, new) = ("3fa9c1d2e4b5a697", "b71e047700112233");
+    let folder = Folder::of(&[
+        with_token(1, old, false),
+        with_token(10, old, true),
+        with_token(11, old, true),
+        with_token(12, new, false),
+    ]);
+    let text = "unexpected status 401 Unauthorized: invalid or disabled token";
+    let ask = |more: &[&str]| {
+        let arguments = [&[text], more, &WINDOW[..]].concat();
+        folder.ask(&arguments).ends(0).json()["verdict"].clone()
+    };
+    // Keys tell that it was accepted before; whose other tokens are, only a log tells.
+    let verdict = ask(&[]);
+    assert_eq!((&verdict["origin"], &verdict["confidence"]), (&"proxy".into(), &"certain".into()));
+    let proof = verdict["proof"].to_string();
+    assert!(
+        proof.contains("2 refusals read since 22 Nov 02:10 UTC, all token 3fa9c1d2"),
+        "{proof}"
+    );
+    assert!(proof.contains("it was accepted once, last 22 Nov 02:01 UTC"), "{proof}");
+    assert!(proof.contains("no use of another token of dev-17's"), "{proof}");
+    let proof = ask(&["--developer", "dev-17"])["proof"].to_string();
+    assert!(proof.contains("dev-17's other token b71e0477: accepted once"), "{proof}");
+}

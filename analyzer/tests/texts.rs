@@ -193,7 +193,7 @@ proptest! {
 
     #[test]
     fn pieces_of_known_texts_do_not_make_it_panic(
-        one in 0..171_usize, cut in 0..400_usize, with in "[\\\\\"'{}<>\n\u{1b}│■ ]{0,6}"
+        one in 0..1000_usize, cut in 0..400_usize, with in "[\\\\\"'{}<>\n\u{1b}│■ ]{0,6}"
     ) {
         let all = texts();
         let text = &all[one % all.len()].words;

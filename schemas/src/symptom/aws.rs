@@ -60,7 +60,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "aws_too_large",
         Aws,
-        r#"request must be smaller than|requestentitytoolarge(?:exception)?"|exceeded maximum allowed payload size|["']message["']: ?["'](?:request entity too large|request too long)|6291[45]56|requesttoolargeexception"#,
+        r#"request must be smaller than|requestentitytoolargeexception|"requestentitytoolarge"|^requestentitytoolarge[.]?$|exceeded maximum allowed payload size|["']message["']: ?["'](?:request entity too large|request too long)|6291[45]56|requesttoolargeexception"#,
     )
     .texts(&[
         r#"unexpected status 413 Payload Too Large: {"Message":"Request must be smaller than 6291456 bytes for the InvokeFunction operation"}"#,

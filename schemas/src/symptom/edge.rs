@@ -34,7 +34,7 @@ pub(super) const ROWS: &[Symptom] = &[
         "<title>Just a moment...</title>",
         "Enable JavaScript and cookies to continue",
     ])
-    .proves(Condition::Status(&[403, 429, 503]))
+    .proves(Condition::Words)
     .likely(OpenaiEdge)
     .acts(Us)
     .explains("Cloudflare, in front of OpenAI, took the request for an attack, a robot or a banned region")

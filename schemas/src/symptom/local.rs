@@ -31,7 +31,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "openai_bypassed",
         Openai,
-        r"(?:https?|wss?)://(?:[a-z0-9-]+\.)*(?:api\.openai\.com|chatgpt\.com)/(?:v1/responses|v1/chat|v1/models|responses|backend-api)|chatgpt\.com/backend-api",
+        r"(?:https?|wss?)://(?:[a-z0-9-]+\.)*api\.openai\.com/(?:v1/)?(?:responses|chat/completions|realtime)|url: (?:https?|wss?)://api\.openai\.com|chatgpt\.com/backend-api/codex|(?:connect to|resolve host:?|enotfound) (?:api\.openai\.com|chatgpt\.com)|(?:api\.openai\.com|chatgpt\.com)(?: port |:443)",
     )
     .texts(&[
         "unexpected status 401 Unauthorized: {message}, url: https://api.openai.com/v1/responses",
@@ -74,13 +74,11 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "codex_sign_in",
         Client,
-        r"not logged in|not signed in|access token could not be refreshed|refresh token (?:has expired|was already used|was revoked)|failed to refresh token|please log out and sign in again|token data is not available|please (?:run )?(?:codex login|log in again|sign in again)|sign in with chatgpt to use codex|login server error|token exchange failed|oauth (?:callback|error)|api key auth is missing a key|no api key found|failed to read auth\.json|login was not completed",
+        r"access token could not be refreshed|refresh token (?:has expired|was already used|was revoked)|please (?:run )?codex login|run codex login|sign in with chatgpt to use codex|token data is not available|api key auth is missing a key|failed to read auth\.json",
     )
     .texts(&[
-        "Not logged in",
         "Your access token could not be refreshed because your refresh token was already used. Please log out and sign in again.",
         "Your access token could not be refreshed because your refresh token was revoked. Please log out and sign in again.",
-        "Failed to refresh token: 401 Unauthorized",
         "Token data is not available.",
         "Please run codex login",
     ])
@@ -89,9 +87,20 @@ pub(super) const ROWS: &[Symptom] = &[
     .checks(LOGIN)
     .seen("0.20 to 0.169"),
     Symptom::new(
+        "sign_in",
+        Client,
+        r"(?:^|: )not (?:logged|signed) in(?:[^a-z]|$)|failed to refresh token|please log out and sign in again|please (?:log|sign) in again|login server error|token exchange failed|no api key found|login was not completed",
+    )
+    .texts(&["Not logged in", "Failed to refresh token: 401 Unauthorized"])
+    .proves(Condition::NothingSent)
+    .likely(Client)
+    .common()
+    .explains("a program is about its own sign-in, which a proxy token does not need")
+    .checks(LOGIN),
+    Symptom::new(
         "codex_missing_variable",
         Client,
-        r"missing environment variable|environment variable .{0,60}(?:is not set|not found|is empty)",
+        r"missing environment variable: ",
     )
     .texts(&["Missing environment variable: `OPENAI_API_KEY`."])
     .local()
@@ -110,13 +119,13 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "codex_config",
         Client,
-        r"error loading (?:config|configuration|default config)|failed to (?:load|parse|read) (?:codex )?config|config\.toml:? ?[0-9:]*:? ?(?:unknown|invalid|missing|duplicate|expected)|toml parse error|error parsing .{0,80}config\.toml|unknown (?:configuration )?(?:field|key|variant) |unknown configuration|model provider .{1,60} not found|config profile .{1,60} not found|model_providers\.[a-z0-9_-]+: |provider name must not be empty|reserved built-in provider|invalid configuration|error parsing -c|invalid override|cannot be combined with env_key|invalid transport",
+        r"error loading (?:config|configuration|default config)|failed to (?:load|parse|read) codex config|config\.toml:? ?[0-9:]*:? ?(?:unknown|invalid|missing|duplicate|expected)|error parsing .{0,80}config\.toml|unknown configuration field|model provider .{1,60} not found|config profile .{1,60} not found|model_providers\.[a-z0-9_-]+(?:\.[a-z0-9_-]+)?[:']|cannot be combined with env_key",
     )
     .texts(&[
         "Error loading config.toml: unknown field `base_urll`, expected one of `name`, `base_url`",
         "Error loading configuration: TOML parse error at line 3, column 8",
         "Error: Model provider `codexproxy` not found",
-        "failed to load configuration: C:\\Users\\dev\\.codex\\config.toml:6:16: unknown variant default, expected fast or flex",
+        "failed to load configuration: /home/dev/.codex/config.toml:6:16: unknown variant default, expected fast or flex",
         "Error loading config.toml: model_providers.company: provider name must not be empty",
     ])
     .local()
@@ -124,9 +133,20 @@ pub(super) const ROWS: &[Symptom] = &[
     .checks(CONFIG)
     .seen("0.20 to 0.169"),
     Symptom::new(
+        "config",
+        Client,
+        r"toml parse error|failed to (?:load|parse|read) config|unknown field |unknown variant |provider name must not be empty|error parsing -c|invalid override",
+    )
+    .texts(&["TOML parse error at line 3, column 8", "unknown field `base_urll`, expected `base_url`"])
+    .proves(Condition::NothingSent)
+    .likely(Client)
+    .common()
+    .explains("a program refuses its settings; with Codex CLI that is config.toml")
+    .checks(CONFIG),
+    Symptom::new(
         "codex_stopped",
         Client,
-        r"turn (?:aborted|interrupted)|conversation interrupted|interrupted \(ctrl-?c\)|interrupted by (?:the )?user|tell the model what to do differently|request was aborted|task (?:was )?(?:interrupted|cancelled)|apiuseraborterror|keyboardinterrupt|user cancelled",
+        r"turn (?:aborted|interrupted)|conversation interrupted|interrupted \(ctrl-?c\)|interrupted by (?:the )?user|tell the model what to do differently|request was aborted|apiuseraborterror",
     )
     .texts(&[
         "Turn interrupted",
@@ -143,7 +163,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "codex_sandbox",
         Client,
-        r"sandbox denied|sandbox error|failed in sandbox|inside sandbox with exit code|codex-linux-sandbox|landlock was not able|seccomp (?:setup|backend) error|sandbox-exec|operation not permitted \(os error 1\)|permission denied \(os error 13\)|read-only file system \(os error 30\)|command was killed by a signal|bwrap: |could not find bubblewrap",
+        r"sandbox denied|sandbox error|failed in sandbox|inside sandbox with exit code|codex-linux-sandbox|landlock was not able|seccomp (?:setup|backend) error|sandbox-exec|bwrap: ",
     )
     .texts(&[
         "sandbox error: sandbox denied exec error, exit code: 1, stdout: , stderr: touch: cannot touch 'x': Read-only file system",
@@ -159,25 +179,41 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "codex_local_failure",
         Client,
-        r"apply_patch verification failed|failed to find (?:expected lines|context)|invalid patch|patch (?:failed|rejected)|failed to apply patch|agent loop died|timeout waiting for child process|child stdout/stderr not captured|command timed out after [0-9]+|^error: command timed out|no thread with id|agent thread limit reached|no rollout found|session configured event was not|not inside a trusted directory|stdin is not a terminal|no prompt provided|unrecognized subcommand|unexpected argument|command not found: codex|codex: command not found|codex.{0,4} is not recognized as (?:an internal|the name of)|cannot find module .{0,40}@openai/codex|unsupported operation: |failed to resume|missing optional dependency @openai/codex|thread '[a-z-]+' panicked|failed to initialize (?:tui|sqlite)|no space left on device|too many open files|mcp (?:client|server|startup)|no such file or directory \(os error 2\)|failed to spawn",
+        r"apply_patch verification failed|failed to find expected lines|agent loop died|timeout waiting for child process|child stdout/stderr not captured|agent thread limit reached|no rollout found|session configured event was not|not inside a trusted directory|command not found: codex|codex: command not found|codex.{0,8} is not recognized as (?:an internal|the name of)|@openai/codex|usage: codex \[|mcp (?:client for|startup)",
     )
     .texts(&[
         "apply_patch verification failed: Failed to find expected lines in src/lib.rs",
         "internal error; agent loop died unexpectedly",
         "timeout waiting for child process to exit",
         "Not inside a trusted directory and --skip-git-repo-check was not specified.",
-        "Error: stdin is not a terminal",
-        "error: unrecognized subcommand 'exce'",
         "zsh: command not found: codex",
         "bash: codex: command not found",
         "'codex' is not recognized as an internal or external command",
+        "Error: Missing optional dependency @openai/codex-linux-x64. Reinstall Codex: npm install -g @openai/codex@latest",
         "MCP client for `github` failed to start: request timed out",
     ])
     .local()
-    .common()
-    .explains("Codex CLI or a tool failed on the developer's machine; no server had a part in it")
+    .explains("Codex CLI failed on the developer's machine; no server had a part in it")
     .checks(HERE)
     .seen("0.20 to 0.169"),
+    Symptom::new(
+        "local_failure",
+        Client,
+        r"invalid patch|patch (?:failed|rejected)|failed to apply patch|failed to find context|command timed out after [0-9]+|no thread with id|stdin is not a terminal|no prompt provided|unrecognized subcommand|unexpected argument '|unsupported operation: |failed to resume|thread '[a-z-]+' panicked|no space left on device|too many open files|os error (?:1|2|13|24|28|30)\)|command was killed by a signal|could not find bubblewrap|failed to spawn",
+    )
+    .texts(&[
+        "Error: stdin is not a terminal",
+        "error: unrecognized subcommand 'exce'",
+        "error: unexpected argument '--modell' found",
+        "No space left on device (os error 28)",
+        "Permission denied (os error 13)",
+        "command timed out after 10000 ms",
+    ])
+    .proves(Condition::NothingSent)
+    .likely(Client)
+    .common()
+    .explains("something failed on the developer's machine; no server had a part in it")
+    .checks(HERE),
     Symptom::new("codex_model_metadata", Client, "model metadata for .{1,60} not found|defaulting to fallback metadata")
         .texts(&["Model metadata for `gpt-5.5` not found. Defaulting to fallback metadata; this can degrade performance and cause issues."])
         .local()

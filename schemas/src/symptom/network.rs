@@ -37,7 +37,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "network_page",
         Network,
-        r"zscaler|err_access_denied|err_cannot_forward|err_connect_fail|err_dns_fail|err_read_error|the requested url could not be retrieved|squid/[0-9]|generated .{0,60}\(squid|\(squid\)|blue ?coat|proxysg|policy_denied|symantec web security|netskope|forcepoint|websense|palo alto networks|web page blocked|application blocked|fortiguard|fortigate|fortinet|mcafee web gateway|skyhigh|cisco umbrella|opendns|sophos|usercheck|check point|barracuda|menlo security|trend micro|ironport|websafety|cloudflare gateway|blocked by your (?:organization|administrator|company|network)|blocked (?:by|due to) (?:corporate|company|content|web|security|url|it) (?:policy|filter|filtering)|access to this (?:site|website|web site|page) (?:is|has been) (?:blocked|denied|restricted)|your (?:organization|company)'s (?:policy|security)|internet (?:usage|security) policy|captive portal",
+        r"zscaler|err_access_denied|err_cannot_forward|err_connect_fail|err_dns_fail|err_read_error|the requested url could not be retrieved|squid/[0-9]|generated .{0,60}\(squid|\(squid\)|blue ?coat|proxysg|policy_denied|symantec web security|netskope|forcepoint|websense|palo alto networks|web page blocked|application blocked|fortiguard|fortigate|fortinet|mcafee web gateway|skyhigh|cisco umbrella|sophos|usercheck|check point software|barracuda|menlo security|trend micro|ironport|websafety|cloudflare gateway|blocked by your (?:organization|administrator|company|network)|blocked (?:by|due to) (?:corporate|company|content|web|security|url|it) (?:policy|filter|filtering)|access to this (?:site|website|web site|page) (?:is|has been) (?:blocked|denied|restricted)|your (?:organization|company)'s (?:policy|security)|internet (?:usage|security) policy|captive portal",
     )
     .texts(&[
         "unexpected status 403 Forbidden: <html><head><title>Zscaler</title></head>{page}",
@@ -83,7 +83,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "network_certificate",
         Client,
-        r"invalid peer certificate|unknownissuer|self[- ]signed certificate|unable to get (?:local )?issuer|certificate[ _]verify[ _]failed|unable_to_(?:verify_leaf|get_issuer)|unable to verify the first certificate|depth_zero_self_signed|self_signed_cert|certificate has expired|cert_has_expired|certificate (?:is )?not (?:yet )?valid|notvalidforname|notvalidyet|badsignature|certificate chain was issued by an authority that is not trusted|sec_e_untrusted_root|cert_e_untrustedroot|0x80090325|0x800b0109|certificate is not trusted|err_cert_|hostname/ip does not match|err_tls_cert_altname_invalid|certificate name mismatch|tls handshake|handshake (?:failure|eof)|ssl ?error|sslerror|sslcertverificationerror|ssl certificate problem|ssl routines|wrong version number|received corrupt message|received fatal alert|close_notify|the ssl connection could not be established|sec_error_|schannel|caused? by:? ?tls",
+        r"invalid peer certificate|unknownissuer|self[- ]signed certificate|unable to get (?:local )?issuer|certificate[ _]verify[ _]failed|unable_to_(?:verify_leaf|get_issuer)|unable to verify the first certificate|depth_zero_self_signed|self_signed_cert|certificate has expired|cert_has_expired|certificate (?:is )?not (?:yet )?valid|notvalidforname|notvalidyet|badsignature|certificate chain was issued by an authority that is not trusted|sec_e_untrusted_root|cert_e_untrustedroot|0x80090325|0x800b0109|certificate is not trusted|err_cert_|hostname/ip does not match|err_tls_cert_altname_invalid|certificate name mismatch|tls handshake|handshake (?:failure|eof)|ssl ?error|ssl_connect|ssl_error|sslerror|sslcertverificationerror|ssl certificate problem|ssl routines|wrong version number|received corrupt message|received fatal alert|close_notify|the ssl connection could not be established|sec_error_|schannel|caused? by:? ?tls",
     )
     .texts(&[
         "error sending request for url ({url}): invalid peer certificate: UnknownIssuer",
@@ -102,7 +102,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "network_name",
         Client,
-        r"failed to lookup address|dns error|nodename nor servname|name or service not known|temporary failure in name resolution|name resolution|getaddrinfo|enotfound|eai_again|eai_noname|no such host|could not resolve (?:host|proxy)|no address associated with hostname|os error 11001|os error 11004|nameresolutionerror|err_name_not_resolved|nxdomain|the remote name could not be resolved|server can't find",
+        r"failed to lookup address|dns error|nodename nor servname|name or service not known|temporary failure in name resolution|name resolution|getaddrinfo|(?:[^l]|^)enotfound|eai_again|eai_noname|no such host|could not resolve (?:host|proxy)|no address associated with hostname|os error 11001|os error 11004|nameresolutionerror|err_name_not_resolved|nxdomain|the remote name could not be resolved|server can't find",
     )
     .texts(&[
         "error sending request for url ({url}): dns error: failed to lookup address information: Name or service not known",
@@ -121,7 +121,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "network_refused",
         Client,
-        r"connection refused|econnrefused|os error (?:111|61|10061)\)|errno (?:111|61|10061)\b|actively refused|winerror 10061|failed to connect to .{1,80} port|couldn't connect to server|err_connection_refused",
+        r"connection refused|econnrefused|os error (?:111|61|10061)\)|errno (?:111|61|10061)\b|actively refused|winerror 10061|failed to connect to .{1,80} port|couldn't connect to server|unable to connect to the remote server|err_connection_refused",
     )
     .texts(&[
         "error sending request for url ({url}): tcp connect error: Connection refused (os error 111)",
@@ -154,7 +154,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "network_reset",
         Client,
-        r"connection (?:was )?reset|econnreset|os error (?:104|54|10054)\)|errno (?:104|54|10054)\b|forcibly closed by the remote host|winerror 10054|broken pipe|epipe|connection closed before message completed|server disconnected|remoteprotocolerror|socket hang up|connection aborted|os error (?:103|53|10053)\)|empty reply from server|remote end closed connection|err_connection_(?:reset|closed|aborted)|(?:[^i]|^)connection error: |sendrequest|unexpected eof|http2 error: |stream error received",
+        r"connection (?:was )?reset|econnreset|os error (?:104|54|10054)\)|errno (?:104|54|10054)\b|forcibly closed by the remote host|winerror 10054|broken pipe|\bepipe\b|connection closed before message completed|server disconnected|remoteprotocolerror|socket hang up|connection aborted|os error (?:103|53|10053)\)|empty reply from server|remote end closed connection|err_connection_(?:reset|closed|aborted)|(?:[^i]|^)connection error: |\(sendrequest\)|unexpected eof|http2 error: |stream error received",
     )
     .texts(&[
         "error sending request for url ({url}): connection error: Connection reset by peer (os error 104)",
@@ -206,7 +206,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "network_server_page",
         Network,
-        r"<center>(?:nginx|openresty|tengine|awselb)|<center>microsoft-azure|no server is available to handle this request|apache(?:/[0-9.]+)? ?(?:\([a-z]+\) )?server at|<h2>our services aren't available|microsoft-iis|http error 50[0-9]\.[0-9]|guru meditation|varnish|backend fetch failed|no healthy upstream|upstream request timeout|<address>|traefik|haproxy|envoy|kong error|awselb|litespeed|caddy|no available server|an invalid response was received from the upstream server|bad gateway: no response",
+        r"<center>(?:nginx|openresty|tengine|awselb)|<center>microsoft-azure|no server is available to handle this request|apache(?:/[0-9.]+)? ?(?:\([a-z]+\) )?server at|<h2>our services aren't available|microsoft-iis|http error 50[0-9]\.[0-9]|guru meditation|varnish cache server|backend fetch failed|no healthy upstream|upstream request timeout|<address>|traefik|haproxy|kong error|awselb|litespeed|no available server|an invalid response was received from the upstream server|bad gateway: no response",
     )
     .texts(&[
         "unexpected status 502 Bad Gateway: <html>{page}<center>nginx/1.22.1</center>{page}",

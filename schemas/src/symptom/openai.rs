@@ -116,7 +116,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "openai_overloaded",
         Openai,
-        "(?<message>(?:engine|model|server|servers) (?:is|are) (?:currently )?overloaded|server_is_overloaded|slow_down|overloaded_error|slow down)",
+        "(?<message>(?:engine|model|server|servers) (?:is|are) (?:currently )?overloaded|server_is_overloaded|slow_down|overloaded_error|rate limit exceeded: slow down)",
     )
     .texts(&[
         "The server is overloaded or not ready yet.",
