@@ -29,6 +29,7 @@ pub fn corroborate(
     let symptom = question.recognised.symptom;
     let is_settled = verdict.about == About::Named
         || is_of_another_time(question)
+        || question.recognised.vendor.is_some()
         || symptom.is_some_and(|symptom| matches!(symptom.alone, Alone::Proven(_)));
     if is_settled {
         return verdict;
@@ -165,12 +166,13 @@ fn accounted(
     verdict
 }
 
-/// Tells whether every request left a trace: none refused, none lost.
+/// Tells whether every request left a log: none refused, none lost, none still running.
 fn is_whole(sum: &Sum) -> bool {
     sum.url_requests.is_some()
         && sum.refused() == Some(0)
         && sum.throttled.unwrap_or(0) == 0
         && sum.died == 0
+        && sum.in_flight == 0
         && sum.untold().is_some_and(|untold| untold <= 0)
 }
 

@@ -46,7 +46,15 @@ pub fn judge(question: &Question, evidence: Option<&Evidence>) -> Verdict {
     // about another answer, however many of that status are logged; and so is one with another id.
     let other_id = !evidence.matches.is_empty()
         && !evidence.matches.iter().any(|exchange| could_have_id(exchange, &recognised.ids));
-    if evidence.total() == 0 || is_local || did_not_pass(recognised) || other_id {
+    // Somebody else's failure may hold our words; whoever shows ours had an answer of ours.
+    let others_words = recognised.ours.is_some_and(|code| {
+        let is_it = |exchange: &Exchange| {
+            exchange.error.as_ref().is_some_and(|error| error.code == code.entry().name)
+        };
+        !evidence.matches.is_empty() && !evidence.matches.iter().any(is_it)
+    });
+    let is_elsewhere = is_local || recognised.vendor.is_some() || did_not_pass(recognised);
+    if evidence.total() == 0 || is_elsewhere || other_id || others_words {
         return without_match(question, evidence);
     }
     from_matches(question, evidence)

@@ -28,10 +28,13 @@ pub(crate) fn without_match(question: &Question, evidence: &Evidence) -> Verdict
         let why = "Lambda's words, but the proxy that wrote these logs does not run on Lambda.";
         verdict = Verdict { next_steps: verdict.next_steps, ..Verdict::unknown(why) };
     }
-    let is_elsewhere = recognised.symptom.is_some_and(|s| s.proves == Condition::NothingSent);
+    let is_elsewhere = recognised.vendor.is_some()
+        || recognised.symptom.is_some_and(|s| s.proves == Condition::NothingSent);
     if evidence.total() > 0 && !is_elsewhere {
         let shares: Vec<_> = evidence.counts.iter().map(|(o, n)| format!("{o} {n}")).collect();
-        let why = if recognised.ids.is_empty() {
+        let why = if recognised.ours.is_some() {
+            "theirs are other words that only hold these"
+        } else if recognised.ids.is_empty() {
             "each with an id, which this text would have shown"
         } else {
             "none with the id of the text, nor with one of its kind"
@@ -98,6 +101,9 @@ pub(crate) fn from_text(recognised: &Recognised, asked: Option<(&Question, &Evid
     if let Some(code) = recognised.ours {
         return from_our_words(code, asked.is_some());
     }
+    if let Some(vendor) = recognised.vendor {
+        return of_vendor(vendor, recognised);
+    }
     let Some(symptom) = recognised.symptom else { return unrecognised(recognised) };
     if let (Alone::IdDecides, Some(evidence)) = (symptom.alone, asked.map(|(_, e)| e))
         && did_not_pass(recognised)
@@ -120,6 +126,21 @@ pub(crate) fn from_text(recognised: &Recognised, asked: Option<(&Question, &Evid
     if let Some(origin) = verdict.origin {
         verdict.acts = Some(who_acts(recognised, symptom, origin));
     }
+    verdict
+}
+
+/// Words of somebody whom this proxy does not talk to.
+fn of_vendor(vendor: &str, recognised: &Recognised) -> Verdict {
+    let by_codex = recognised.host.is_some() && recognised.author == Some(Origin::Client);
+    let mut verdict = if by_codex {
+        Verdict::likely(Origin::Client, &format!("that Codex talks to {vendor}, past this proxy."))
+    } else {
+        Verdict::unknown(&format!("words of {vendor}, which this proxy never talks to."))
+    };
+    verdict.next_steps = vec![
+        "which program printed it, and which provider is it set up for?".to_owned(),
+        "`model_provider` and `base_url` in config.toml, if it was Codex".to_owned(),
+    ];
     verdict
 }
 
@@ -161,7 +182,7 @@ fn presumed(recognised: &Recognised, symptom: &Symptom) -> Option<Origin> {
         Alone::Open => {
             let is_openai = recognised.has_openai_body || recognised.has_foreign_id();
             let tells = matches!(symptom.proves, Condition::StatusInText(_) | Condition::Status(_));
-            (tells && is_openai).then_some(Origin::Openai)
+            (recognised.has_foreign_id() || (tells && is_openai)).then_some(Origin::Openai)
         }
     }
 }
@@ -253,9 +274,12 @@ fn absent(developer: &str, evidence: Option<&Evidence>, checks: &[&str]) -> Verd
 }
 
 /// Tells whether the text shows that the answer did not come by this proxy, which gives every answer
-/// an id. Clients that showed Cloudflare's ids only showed none of the proxy's refusals of a token.
+/// an id. Clients that showed Cloudflare's ids only showed none of the proxy's refusals of a token, and
+/// the proxy's own words are its own with or without an id.
 pub(crate) fn did_not_pass(recognised: &Recognised) -> bool {
-    recognised.would_show_id && decided_by_id(recognised) != Some(Origin::Proxy)
+    recognised.would_show_id
+        && recognised.ours.is_none()
+        && decided_by_id(recognised) != Some(Origin::Proxy)
 }
 
 /// The text shows a status and no id, so the answer did not pass this proxy, which gives every

@@ -20,6 +20,9 @@ pub use crate::wanted::{Extent, Recognised, StreamEnding, Wanted};
 /// Shorter pieces of a known text stand for too many of them.
 const SHORTEST_PIECE: usize = 10;
 
+/// Fewer words than this stand in many a sentence in the same order.
+const FEWEST_WORDS_IN_ORDER: usize = 5;
+
 /// A paste of more pieces than this is not read once more as one piece.
 const FEW_PIECES: usize = 20;
 
@@ -40,6 +43,8 @@ struct Rules {
     tail: Regex,
     /// How Codex wraps an answer that it has no words of its own for, squeezed.
     wrapper: Regex,
+    /// Words of other vendors.
+    vendors: RegexSet,
 }
 
 struct Row {
@@ -48,6 +53,8 @@ struct Row {
     symptom: &'static Symptom,
     /// The row's first text, squeezed, without the status that many rows begin with.
     text: String,
+    /// The words of its first text, without punctuation.
+    words: Vec<String>,
 }
 
 impl Row {
@@ -110,6 +117,7 @@ impl Rules {
                 let text = squeeze(&fold(symptom.texts.first().unwrap_or(&"")));
                 status.replace(&text, "").into_owned()
             },
+            words: fold(symptom.texts.first().unwrap_or(&"")).split(' ').map(letters).collect(),
         };
         let set = RegexSetBuilder::new(symptom::catalogue().map(without_spaces))
             .size_limit(64 << 20)
@@ -118,6 +126,11 @@ impl Rules {
         Self {
             set: set.expect("tested with the catalogue"),
             rows: symptom::catalogue().map(row).collect(),
+            vendors: RegexSetBuilder::new(
+                symptom::VENDORS.iter().map(|vendor| vendor.pattern.replace(' ', "")),
+            )
+            .build()
+            .expect("tested with the catalogue"),
             wrapper: regex(r"unexpectedstatus(?<status>[0-9]{3})[^:0-9]*:(?<message>.+)"),
             tail: regex(
                 r",?(?:url:(?:https?|wss?)://|cf-ray:|requestid:|autherror(?:code)?:).*$|;retrying[0-9]+/[0-9]+.*$",
@@ -271,12 +284,30 @@ impl Rules {
         let ids = found.found;
         let is_foreign = |id: &&String| !id.starts_with("cpx_") && !found.of_lambda.contains(id);
         let has_foreign_id = ids.iter().any(|id| is_foreign(&id));
+        let has_openai_id = ids.iter().any(|id| id.starts_with("req_"));
         let ours = ours.filter(|_| !has_foreign_id);
         let has_openai_body =
             ours.is_none() && body.as_ref().is_some_and(|body| body.error.code_or_kind().is_some());
         let is_body = body.as_ref().is_some_and(|body| body.begins);
+        let vendor = self.vendors.matches(&squeezed.text).iter().next();
+        let by_id = || ids.iter().any(|id| is_of_anthropic(id)).then_some(0);
+        let vendor = vendor.or_else(by_id).filter(|_| ours.is_none());
+        let vendor = vendor.map(|index| symptom::VENDORS[index].name);
+        // A sentence of another program stays known; words of OpenAI's kind are then not OpenAI's.
+        let symptom = symptom.filter(|s| vendor.is_none() || s.author == Origin::Client);
+        let passed_on = symptom.is_some_and(|s| matches!(s.proves, Condition::StatusInText(_)));
         let author = match (ours, symptom) {
+            _ if vendor.is_some() => symptom.map(|symptom| symptom.author),
             (Some(_), _) => Some(Origin::Proxy),
+            // The words behind the status are those of whoever gave the answer its id.
+            (None, Some(symptom))
+                if passed_on
+                    && message.is_some()
+                    && has_openai_id
+                    && symptom.author == Origin::Client =>
+            {
+                Some(Origin::Openai)
+            }
             (None, Some(symptom)) => Some(symptom.author),
             (None, None) => (is_body || has_foreign_id).then_some(Origin::Openai),
         };
@@ -332,6 +363,7 @@ impl Rules {
             host: found.host,
             would_show_id,
             has_openai_body,
+            vendor,
             extent: if is_piece { Extent::Piece } else { Extent::Telling },
             by_old_client: paste.by_old_client,
         }
@@ -341,9 +373,15 @@ impl Rules {
     fn piece_of(&self, folded: &str, squeezed: &str) -> Option<usize> {
         let tells =
             folded.len() >= SHORTEST_PIECE && folded.contains(' ') && our_message(folded).is_none();
+        let bare = letters(squeezed);
+        let words: Vec<_> =
+            folded.split(' ').map(letters).filter(|word| !word.is_empty()).collect();
         let is_sentence = |&row: &usize| {
             let row = &self.rows[row];
-            row.symptom.author == Origin::Client && row.text.contains(squeezed)
+            let is_within = row.text.contains(squeezed)
+                || (bare.len() >= SHORTEST_PIECE && letters(&row.text).contains(&bare))
+                || (words.len() >= FEWEST_WORDS_IN_ORDER && stand_in_order(&words, &row.words));
+            row.symptom.author == Origin::Client && is_within
         };
         let mut holds = (0..self.rows.len()).filter(|row| tells && is_sentence(row));
         let first = holds.next()?;
@@ -354,6 +392,24 @@ impl Rules {
         };
         holds.all(same).then_some(first)
     }
+}
+
+/// Tells whether a request id is Anthropic's, the first of the vendors: behind `req_` OpenAI's have hex
+/// digits only.
+fn is_of_anthropic(id: &str) -> bool {
+    let digits = id.strip_prefix("req_01");
+    digits.is_some_and(|digits| digits.bytes().any(|digit| !digit.is_ascii_hexdigit()))
+}
+
+/// Returns a text without its punctuation: who types from memory leaves it out.
+fn letters(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).collect()
+}
+
+/// Tells whether all words stand in a text in this order, whatever stands between them.
+fn stand_in_order(words: &[String], text: &[String]) -> bool {
+    let mut rest = text.iter();
+    words.iter().all(|word| rest.any(|other| other == word))
 }
 
 fn group<'a>(captures: Option<&'a Captures<'_>>, name: &str) -> Option<&'a str> {

@@ -39,6 +39,8 @@ pub struct Recognised {
     pub would_show_id: bool,
     /// The text carries an error of OpenAI's shape that is not the proxy's.
     pub has_openai_body: bool,
+    /// Another vendor, if these are its words.
+    pub vendor: Option<&'static str>,
     /// How much of a known text it is.
     pub extent: Extent,
     /// It was printed by a client that shows no ids.

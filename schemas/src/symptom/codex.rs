@@ -59,7 +59,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "codex_capacity",
         Client,
-        "(?:selected )?model is at capacity|codex is currently experiencing high load",
+        "model .{0,40}at capacity|codex is currently experiencing high load",
     )
     .texts(&[
         "Selected model is at capacity. Please try a different model.",

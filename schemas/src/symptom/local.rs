@@ -119,7 +119,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "codex_config",
         Client,
-        r"error loading (?:config|configuration|default config)|failed to (?:load|parse|read) codex config|config\.toml:? ?[0-9:]*:? ?(?:unknown|invalid|missing|duplicate|expected)|error parsing .{0,80}config\.toml|unknown configuration field|model provider .{1,60} not found|config profile .{1,60} not found|model_providers\.[a-z0-9_-]+(?:\.[a-z0-9_-]+)?[:']|cannot be combined with env_key",
+        r"error loading (?:config|configuration|default config)|failed to (?:load|parse|read) codex config|config\.toml:? ?[0-9:]*:? ?(?:unknown|invalid|missing|duplicate|expected)|config\.toml:[0-9]+:[0-9]+|error parsing .{0,80}config\.toml|unknown configuration field|model provider .{1,60} not found|config profile .{1,60} not found|model_providers\.[a-z0-9_-]+(?:\.[a-z0-9_-]+)?[:']|cannot be combined with env_key",
     )
     .texts(&[
         "Error loading config.toml: unknown field `base_urll`, expected one of `name`, `base_url`",
@@ -199,7 +199,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "local_failure",
         Client,
-        r"invalid patch|patch (?:failed|rejected)|failed to apply patch|failed to find context|command timed out after [0-9]+|no thread with id|stdin is not a terminal|no prompt provided|unrecognized subcommand|unexpected argument '|unsupported operation: |failed to resume|thread '[a-z-]+' panicked|no space left on device|too many open files|os error (?:1|2|13|24|28|30)\)|command was killed by a signal|could not find bubblewrap|failed to spawn",
+        r"invalid patch|patch (?:failed|rejected)|failed to apply patch|failed to find context|command timed out after [0-9]+|no thread with id|stdin is not a terminal|no prompt provided|unrecognized subcommand|unexpected argument '|unsupported operation: |failed to resume|panicked at (?:[a-z0-9_./-]*codex|tui|core|exec|cli|app-server)[a-z0-9_./-]*src/|no space left on device|too many open files|os error (?:1|2|13|24|28|30)\)|command was killed by a signal|could not find bubblewrap|failed to spawn",
     )
     .texts(&[
         "Error: stdin is not a terminal",

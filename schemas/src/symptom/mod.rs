@@ -17,8 +17,11 @@ mod network;
 mod openai;
 mod plain;
 mod sdk;
+mod vendor;
 
 use crate::origin::{Acts, Origin};
+
+pub use vendor::{VENDORS, Vendor};
 
 /// One row: a text that can stand in a developer's terminal.
 #[derive(Clone, Copy, Debug)]

@@ -204,8 +204,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new("openai_upstream", Openai, "(?<message>upstream connect error or disconnect/reset before headers)")
         .texts(&["upstream connect error or disconnect/reset before headers. reset reason: connection termination"])
         .proves(Condition::Words)
-        .likely(Openai)
         .common()
-        .explains("words of an Envoy proxy: OpenAI has them inside, and so do many companies")
+        .explains("words of an Envoy proxy: OpenAI has them inside, and so do many companies; only an id tells")
         .checks(BY_ID),
 ];
