@@ -4,8 +4,6 @@
 //! body is the proxy's; any other error text is OpenAI's; no error shape is a success. A success
 //! that merely quotes an error is none.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
 use schemas::body::{self, BodyError, Shape, Terminal};
 use schemas::catalogue::ErrorCode;
@@ -14,6 +12,8 @@ use schemas::record::LoggedError;
 use schemas::view::{ErrorField, RecordView};
 
 use crate::recognise::fold;
+use crate::unescape::unescaped;
+use crate::words::Words;
 
 /// Bytes of an error body that are searched for words.
 const SEARCHED_BYTES: usize = 64 << 10;
@@ -58,10 +58,29 @@ pub struct Exchange {
     pub searched: String,
 }
 
+/// What is looked for in the body of a success.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Quoted<'a> {
+    /// Nothing yet: all of it is kept.
+    Anything,
+    /// These words: whether it quotes them is kept, and no more.
+    Words(&'a str, Option<&'a Words>),
+}
+
 /// Classifies a record. `key` and `listed_at` stand in for what an old one does not say.
 #[must_use]
 pub fn classify(view: &RecordView<'_>, key: &str, listed_at: Timestamp) -> Exchange {
-    let (error, terminal, searched) = failure(view);
+    classify_for(view, key, listed_at, Quoted::Anything)
+}
+
+/// Classifies a record for a question.
+pub(crate) fn classify_for(
+    view: &RecordView<'_>,
+    key: &str,
+    listed_at: Timestamp,
+    quoted: Quoted<'_>,
+) -> Exchange {
+    let (error, terminal, searched) = failure(view, quoted);
     Exchange {
         key: key.to_owned(),
         exchange_id: view.exchange_id.clone().unwrap_or_else(|| identity_of(key)),
@@ -92,7 +111,14 @@ fn identity_of(key: &str) -> String {
 
 type Failure = (Option<LoggedError>, Option<Terminal>, String);
 
-fn failure(view: &RecordView<'_>) -> Failure {
+fn failure(view: &RecordView<'_>, quoted: Quoted<'_>) -> Failure {
+    // The body of most successes need not even be decoded.
+    let is_success = view.error == ErrorField::Null
+        && view.origin.is_some()
+        && view.status.is_none_or(|status| status < 400);
+    if is_success && matches!(quoted, Quoted::Words("", _)) {
+        return (None, None, String::new());
+    }
     let body = view.body();
     let error = match (&view.error, view.origin) {
         (ErrorField::Error(error), _) => Some(error.clone()),
@@ -110,7 +136,7 @@ fn failure(view: &RecordView<'_>) -> Failure {
     };
     let streamed = Shape::of(&body) == Shape::Events;
     let Some(error) = error else {
-        return (None, None, fold(&unescaped(&String::from_utf8_lossy(&body))));
+        return (None, None, searched_of_success(&String::from_utf8_lossy(&body), quoted));
     };
     let terminal = if streamed { body::read(&body).terminal } else { None };
     let mut text = format!("{} {}", error.code, error.message);
@@ -126,31 +152,17 @@ fn failure(view: &RecordView<'_>) -> Failure {
     (Some(error), terminal, fold(&text))
 }
 
-/// Takes the escapes out of a body that is JSON, or a stream of it, for the search: what is no
-/// escape stays as it is.
-fn unescaped(text: &str) -> Cow<'_, str> {
-    if !text.contains('\\') {
-        return Cow::Borrowed(text);
+fn searched_of_success(body: &str, quoted: Quoted<'_>) -> String {
+    let says = match quoted {
+        Quoted::Anything => return fold(&unescaped(body)),
+        Quoted::Words("", _) => false,
+        Quoted::Words(_, Some(search)) => search.are_said_in(body),
+        Quoted::Words(words, None) => fold(&unescaped(body)).contains(words),
+    };
+    match quoted {
+        Quoted::Words(words, _) if says => words.to_owned(),
+        _ => String::new(),
     }
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('\\') {
-        plain.push_str(before);
-        let code = |digits: &str| u32::from_str_radix(digits, 16).ok();
-        let (character, length) = match after.as_bytes().first() {
-            Some(b'n' | b'r' | b't') => (' ', 1),
-            Some(&same @ (b'"' | b'\\' | b'/')) => (char::from(same), 1),
-            Some(b'u') => match after.get(1..5).and_then(code) {
-                Some(code) => (char::from_u32(code).unwrap_or('\u{fffd}'), 5),
-                None => ('\\', 0),
-            },
-            _ => ('\\', 0),
-        };
-        plain.push(character);
-        rest = &after[length..];
-    }
-    plain.push_str(rest);
-    Cow::Owned(plain)
 }
 
 fn of_old_record(view: &RecordView<'_>, body: &[u8]) -> Option<LoggedError> {

@@ -2,12 +2,14 @@
 
 mod exit;
 mod origin;
+mod progress;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::source::SourceError;
 pub use exit::Exit;
 
 /// Tells whose error it was: OpenAI's, the proxy's, AWS's, the network's or the client's.
@@ -63,6 +65,23 @@ struct Failure {
     error: String,
     hint: Option<String>,
     exit: Exit,
+}
+
+/// Says why a source of logs cannot be used, and what to do about it.
+fn unreachable(error: &SourceError) -> Failure {
+    let hint = match error {
+        SourceError::Missing(_) => {
+            "--source is the folder or s3://BUCKET[/PREFIX] above logs/, the same as the proxy's --logs"
+        }
+        SourceError::Denied(_) => {
+            "check the credentials (AWS_PROFILE, `aws sts get-caller-identity`), the region, and the right to s3:ListBucket"
+        }
+        SourceError::Unreachable(_) => {
+            "check AWS_REGION, AWS_ENDPOINT_URL, credentials (AWS_PROFILE) and the network"
+        }
+        SourceError::Elsewhere { region, .. } => &format!("set AWS_REGION={region}"),
+    };
+    Failure { error: error.to_string(), hint: Some(hint.to_owned()), exit: Exit::Unreachable }
 }
 
 /// Says something to the person: stderr, since stdout is for data.

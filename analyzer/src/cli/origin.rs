@@ -1,27 +1,21 @@
 //! `analyzer origin`: a pasted text in, a verdict out.
 
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
-use std::sync::Arc;
+use std::io::{self, Read as _, Write as _};
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Zoned};
 
-use super::{Exit, Failure, say};
+use super::progress::Bar;
+use super::{Exit, Failure, say, unreachable};
 use crate::evidence::Evidence;
 use crate::judge::judge;
-use crate::list::{self, Entry};
 use crate::question::{Filters, Question};
-use crate::read;
 use crate::recognise::recognise;
 use crate::report::{self, Answer};
-use crate::source::{self, LogSource, SourceError};
+use crate::scan::{Consent, ScanError, scan};
+use crate::source;
 use crate::window::{Window, parse_moment};
 
-/// Reading more than this asks for `--yes`: 60 s at what a loopback S3 server gives one client.
-const ASK_FROM_LOGS: usize = 120_000;
-/// S3's price of a GET, in dollars.
-const DOLLARS_PER_GET: f64 = 0.4e-6;
 /// Characters of a text that can be looked for; any log holds fewer than these.
 const SHORTEST_TEXT: usize = 3;
 /// Bytes of stdin that are read, and of these, from the end, the ones that are looked at.
@@ -168,40 +162,17 @@ fn end(answer: &Answer) -> Exit {
 
 /// Lists, chooses, reads, gathers.
 async fn look(place: &str, question: &Question, yes: bool) -> Result<Evidence, Failure> {
-    let source: Arc<dyn LogSource> =
-        source::open(place).await.map_err(|error| unreachable(&error))?.into();
-    let logs = list::list(&*source, &question.window).await.map_err(|error| unreachable(&error))?;
-    let mut selection = question.select(&logs);
-    let many = selection.candidates.len();
-    if many > ASK_FROM_LOGS && !yes {
-        let dollars = many as f64 * DOLLARS_PER_GET;
-        return Err(Failure {
-            error: format!(
-                "{many} logs would have to be read, over a minute and about ${dollars:.2}"
-            ),
+    let source = source::open(place).await.map_err(|error| unreachable(&error))?.into();
+    let consent = if yes { Consent::Given } else { Consent::Needed };
+    let scanned = scan(source, question, consent, Bar::new).await.map_err(|error| match error {
+        ScanError::Source(error) => unreachable(&error),
+        ScanError::TooMuch(_) => Failure {
+            error: error.to_string(),
             hint: Some("narrow it down with --since or --max, or say --yes".to_owned()),
             exit: Exit::Usage,
-        });
-    }
-    let progress = progress(&selection.candidates);
-    let candidates = std::mem::take(&mut selection.candidates);
-    let words = &question.recognised.wanted.words;
-    let reading = read::read(source, candidates, question.prefilter(), words, |bytes| {
-        progress.inc(bytes);
-    });
-    let reading = reading.await;
-    progress.finish_and_clear();
-    Ok(question.gather(&logs, &selection, reading))
-}
-
-/// A bar on a terminal, and nothing elsewhere.
-fn progress(candidates: &[Entry]) -> ProgressBar {
-    let bytes = candidates.iter().map(|entry| entry.bytes).sum();
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("reading {bytes}/{total_bytes} {bar:30} {eta}");
-    ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        },
+    })?;
+    Ok(question.gather(&scanned.logs, &scanned.selection, scanned.reading))
 }
 
 fn query(text: &[String]) -> Result<String, Failure> {
@@ -252,19 +223,4 @@ fn current_time() -> Zoned {
 fn usage(error: &str) -> Failure {
     let hint = Some("see `analyzer origin --help`".to_owned());
     Failure { error: error.to_owned(), hint, exit: Exit::Usage }
-}
-
-fn unreachable(error: &SourceError) -> Failure {
-    let hint = match error {
-        SourceError::Missing(_) => {
-            "--source is the folder or s3://BUCKET[/PREFIX] above logs/, the same as the proxy's --logs"
-        }
-        SourceError::Denied(_) => {
-            "check the credentials (AWS_PROFILE, `aws sts get-caller-identity`), the region, and the right to s3:ListBucket"
-        }
-        SourceError::Unreachable(_) => {
-            "check AWS_REGION, AWS_ENDPOINT_URL, credentials (AWS_PROFILE) and the network"
-        }
-    };
-    Failure { error: error.to_string(), hint: Some(hint.to_owned()), exit: Exit::Unreachable }
 }
