@@ -11,6 +11,7 @@ use schemas::origin::{AnsweredBy, Ending, Origin};
 use schemas::record::LoggedError;
 use schemas::view::{ErrorField, RecordView};
 
+use crate::needle::may_hide;
 use crate::recognise::fold;
 use crate::unescape::unescaped;
 use crate::words::Words;
@@ -136,7 +137,7 @@ fn failure(view: &RecordView<'_>, quoted: Quoted<'_>) -> Failure {
     };
     let streamed = Shape::of(&body) == Shape::Events;
     let Some(error) = error else {
-        return (None, None, searched_of_success(&String::from_utf8_lossy(&body), quoted));
+        return (None, None, searched_of_success(&body, quoted));
     };
     let terminal = if streamed { body::read(&body).terminal } else { None };
     let mut text = format!("{} {}", error.code, error.message);
@@ -152,16 +153,18 @@ fn failure(view: &RecordView<'_>, quoted: Quoted<'_>) -> Failure {
     (Some(error), terminal, fold(&text))
 }
 
-fn searched_of_success(body: &str, quoted: Quoted<'_>) -> String {
-    let says = match quoted {
-        Quoted::Anything => return fold(&unescaped(body)),
-        Quoted::Words("", _) => false,
-        Quoted::Words(_, Some(search)) => search.are_said_in(body),
-        Quoted::Words(words, None) => fold(&unescaped(body)).contains(words),
-    };
+fn searched_of_success(body: &[u8], quoted: Quoted<'_>) -> String {
+    let folded = || fold(&unescaped(&String::from_utf8_lossy(body)));
     match quoted {
-        Quoted::Words(words, _) if says => words.to_owned(),
-        _ => String::new(),
+        Quoted::Anything => folded(),
+        Quoted::Words(words, search) => {
+            let says = match search {
+                _ if words.is_empty() => false,
+                Some(search) => search.are_said_in(body, may_hide(body)),
+                None => folded().contains(words),
+            };
+            if says { words.to_owned() } else { String::new() }
+        }
     }
 }
 

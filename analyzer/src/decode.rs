@@ -14,7 +14,7 @@ use zstd::stream::raw::{Decoder as RawDecoder, InBuffer, Operation as _, OutBuff
 pub const RECORD_LIMIT: u64 = 112 << 20;
 
 /// Unpacked bytes in which the small fields of a record are expected to end.
-const HEAD_BYTES: usize = 16 << 10;
+pub(crate) const HEAD_BYTES: usize = 16 << 10;
 /// Bytes of a frame that tell how large its header is.
 const FRAME_HEADER: usize = 5;
 /// The last field, behind which there is nothing small.

@@ -17,6 +17,7 @@ mod queue;
 pub mod read;
 pub mod decode;
 mod unescape;
+mod literal;
 mod words;
 pub mod needle;
 mod understand;

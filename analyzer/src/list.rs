@@ -134,12 +134,11 @@ struct Held {
 impl Held {
     /// Takes what a listing found, and returns what waits for nothing any more, newest first.
     fn take(&mut self, span: &Span, below: &[Span], mut entries: Vec<Entry>) -> Vec<Vec<Entry>> {
-        match span.hour() {
-            Some(start) => _ = self.hours.insert(start, Some(entries)),
-            None => {
-                self.others.append(&mut entries);
-                self.unlisted = self.unlisted.saturating_sub(1);
-            }
+        if let Some(start) = span.hour() {
+            self.hours.insert(start, Some(entries));
+        } else {
+            self.others.append(&mut entries);
+            self.unlisted = self.unlisted.saturating_sub(1);
         }
         for span in below {
             match span.hour() {
@@ -153,7 +152,8 @@ impl Held {
         }
         while let Some(hour) = self.hours.last_entry().filter(|hour| hour.get().is_some()) {
             let (start, entries) = hour.remove_entry();
-            let mut batch: Vec<_> = self.others.extract_if(.., |entry| entry.time >= start).collect();
+            let mut batch: Vec<_> =
+                self.others.extract_if(.., |entry| entry.time >= start).collect();
             batch.extend(entries.unwrap_or_default());
             // What names an earlier time than its folder waits for the hour of that.
             self.others.extend(batch.extract_if(.., |entry| entry.time < start));
@@ -191,7 +191,7 @@ impl Logs {
                     (time, time >= window.since)
                 }
             };
-        is_possible.then(|| Entry { key: object.key, bytes: object.bytes, told, time })
+        is_possible.then_some(Entry { key: object.key, bytes: object.bytes, told, time })
     }
 }
 

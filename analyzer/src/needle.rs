@@ -5,12 +5,12 @@
 //! one way: white space between them may be folded, escaped or broken over lines. What could hide
 //! them, a body in base64 or letters written as `\u0061`, is parsed. The structure decides later.
 
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
-use memchr::memmem::Finder;
-
+use memchr::memmem::{self, Finder};
 use schemas::catalogue::CATALOGUE;
 
+use crate::literal::Literals;
 use crate::recognise::fold;
 use crate::words::Words;
 
@@ -24,11 +24,45 @@ pub struct Prefilter {
     words: Option<Words>,
     statuses: Vec<u16>,
     /// Codes and ids.
-    literals: Vec<Finder<'static>>,
+    literals: Vec<String>,
     /// Messages that mean a code.
     messages: Vec<Words>,
     /// Every failure matters.
     failures: bool,
+    /// One search for all of it, by which piece of the words is looked for.
+    searches: OnceLock<Vec<Search>>,
+}
+
+/// What the raw bytes of a record show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Nothing that matters.
+    Excluded,
+    /// It matters if it is a failure.
+    Failure,
+    /// Its body may be in base64, and then is still to be searched.
+    Packed,
+    /// It may matter.
+    Hit,
+}
+
+/// A search, and what each of its byte strings stands for.
+#[derive(Debug)]
+struct Search {
+    literals: Literals,
+    means: Vec<Means>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Means {
+    /// A body may be in base64.
+    Base64,
+    /// A letter may be escaped.
+    Escape,
+    Status,
+    Literal,
+    Words(usize),
+    Message(usize),
 }
 
 impl Prefilter {
@@ -55,7 +89,7 @@ impl Prefilter {
     #[must_use]
     pub fn or_literal(mut self, literal: &str) -> Self {
         if is_literal(literal) {
-            self.literals.push(Finder::new(literal).into_owned());
+            self.literals.push(literal.to_owned());
         } else {
             self.everything = true;
         }
@@ -118,41 +152,97 @@ impl Prefilter {
     /// Tells whether the small fields of a success may name what is looked for.
     #[must_use]
     pub fn may_name(&self, head: &[u8]) -> bool {
-        self.literals.iter().any(|literal| literal.find(head).is_some())
+        self.literals.iter().any(|literal| memmem::find(head, literal.as_bytes()).is_some())
     }
 
     /// Tells whether a record may matter. Never wrongly `false`.
     #[must_use]
     pub fn may_match(&self, json: &[u8]) -> bool {
-        let is_required = || {
-            let missing = |name: &Finder<'_>| name.find(json).is_none();
-            !self.required.iter().any(missing) || may_hide(json)
+        self.look(json) != Look::Excluded
+    }
+
+    /// Tells what the raw bytes of a record show.
+    pub(crate) fn look(&self, json: &[u8]) -> Look {
+        let is_missing = |name: &Finder<'_>| name.find(json).is_none();
+        if self.required.iter().any(is_missing) && !may_hide(json) {
+            return Look::Excluded;
+        }
+        if self.everything {
+            return Look::Hit;
+        }
+        match self.search(json) {
+            Look::Excluded if self.failures => Look::Failure,
+            look => look,
+        }
+    }
+
+    /// Passes over a record once.
+    fn search(&self, json: &[u8]) -> Look {
+        let searches = self.searches.get_or_init(|| self.searches());
+        let best = self.words.as_ref().map_or(0, Words::best);
+        let Some(search) = searches.get(best) else { return Look::Excluded };
+        let mut look = Look::Excluded;
+        for (literal, at) in search.literals.find_iter(json) {
+            let is_hit = match search.means[literal] {
+                Means::Base64 => {
+                    look = Look::Packed;
+                    false
+                }
+                Means::Literal => true,
+                Means::Escape => escapes_plain(json, at),
+                Means::Status => self.has_status(json, at),
+                Means::Words(piece) => {
+                    self.words.as_ref().is_some_and(|words| words.may_be_at(json, piece, at))
+                }
+                Means::Message(index) => self.messages[index].may_be_at(json, 0, at),
+            };
+            if is_hit {
+                return Look::Hit;
+            }
+        }
+        look
+    }
+
+    fn searches(&self) -> Vec<Search> {
+        let pieces = self.words.as_ref().map_or(1, Words::pieces);
+        let is_empty = self.words.is_none()
+            && self.statuses.is_empty()
+            && self.literals.is_empty()
+            && self.messages.is_empty();
+        if is_empty {
+            return Vec::new();
+        }
+        let search = |piece: usize| {
+            let mut all =
+                vec![(b"\"base64\"".to_vec(), Means::Base64), (b"\\u00".to_vec(), Means::Escape)];
+            if !self.statuses.is_empty() {
+                all.push((b"\"status\"".to_vec(), Means::Status));
+            }
+            all.extend(self.literals.iter().map(|one| (one.as_bytes().to_vec(), Means::Literal)));
+            if let Some(words) = &self.words {
+                all.extend(
+                    words.spellings(piece).into_iter().map(|one| (one, Means::Words(piece))),
+                );
+            }
+            for (index, message) in self.messages.iter().enumerate() {
+                let spellings = message.spellings(0).into_iter();
+                all.extend(spellings.map(|one| (one, Means::Message(index))));
+            }
+            let (literals, means): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+            Search { literals: Literals::new(&literals), means }
         };
-        let may_matter = self.everything
-            || self.failures
-            || (!self.statuses.is_empty() && self.has_status(json))
-            || self.literals.iter().any(|literal| literal.find(json).is_some())
-            || self.messages.iter().any(|message| message.may_be_in(json))
-            || self.words.as_ref().is_some_and(|words| words.may_be_in(json))
-            || (!self.is_empty() && may_hide(json));
-        may_matter && is_required()
+        (0..pieces).map(search).collect()
     }
 
-    fn is_empty(&self) -> bool {
-        self.words.is_none() && self.statuses.is_empty() && self.literals.is_empty()
-    }
-
-    fn has_status(&self, json: &[u8]) -> bool {
-        static KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"status\""));
+    /// Tells whether the key at this place has one of the statuses.
+    fn has_status(&self, json: &[u8], at: usize) -> bool {
         // Inside a body the quotes are escaped, so these bytes are a key of the record itself.
-        KEY.find_iter(json).any(|at| {
-            let rest = &json[at + KEY.needle().len()..];
-            let rest = rest.trim_ascii_start().strip_prefix(b":").unwrap_or_default();
-            let rest = rest.trim_ascii_start();
-            let rest = rest.strip_prefix(b"\"").unwrap_or(rest);
-            let digits = rest.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-            digits.and_then(|d| d.parse().ok()).is_some_and(|s| self.statuses.contains(&s))
-        })
+        let rest = &json[at + b"\"status\"".len()..];
+        let rest = rest.trim_ascii_start().strip_prefix(b":").unwrap_or_default();
+        let rest = rest.trim_ascii_start();
+        let rest = rest.strip_prefix(b"\"").unwrap_or(rest);
+        let digits = rest.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        digits.and_then(|d| d.parse().ok()).is_some_and(|s| self.statuses.contains(&s))
     }
 }
 
@@ -164,16 +254,17 @@ fn is_literal(text: &str) -> bool {
 
 /// Tells whether a record can hold what its raw bytes do not show: in base64, or in letters written
 /// as `\u0061`.
-fn may_hide(json: &[u8]) -> bool {
-    static BASE64: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"base64\""));
-    static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\\u00"));
-    let of_plain = |at: usize| {
-        let digits = json.get(at + 4..at + 6).and_then(|digits| std::str::from_utf8(digits).ok());
-        let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        code.is_some_and(|code| code.is_ascii_alphanumeric() || b"_.,:- ".contains(&code))
-    };
+pub(crate) fn may_hide(json: &[u8]) -> bool {
     // Inside a body the quotes are escaped, so these bytes are a value of the record itself.
-    BASE64.find(json).is_some() || ESCAPE.find_iter(json).any(of_plain)
+    memmem::find(json, b"\"base64\"").is_some()
+        || memmem::find_iter(json, b"\\u00").any(|at| escapes_plain(json, at))
+}
+
+/// Tells whether the escape at this place is of a character that needs none.
+fn escapes_plain(json: &[u8], at: usize) -> bool {
+    let digits = json.get(at + 4..at + 6).and_then(|digits| std::str::from_utf8(digits).ok());
+    let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+    code.is_some_and(|code| code.is_ascii_alphanumeric() || b"_.,:- ".contains(&code))
 }
 
 #[cfg(test)]
@@ -195,7 +286,7 @@ mod tests {
         }
         for json in [
             r#"{"response_body":"we are busy"}"#,
-            r#"{"response_body":"we're currently very busy"}"#,
+            r#"{"response_body":"we're currently exceedingly busy"}"#,
             r#"{"response_body":"busy we're currently"}"#,
             r#"{"response_body":"\u0027\u003c\u001b[0m"}"#,
             r#"{"response_body":"\"base64\""}"#,

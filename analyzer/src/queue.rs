@@ -66,12 +66,14 @@ impl Queue {
     pub(crate) async fn changed(&self) {
         let mut changed = pin!(self.changed.notified());
         changed.as_mut().enable();
-        let state = self.lock();
-        let is_ready = state.is_closed || !state.waiting.is_empty();
-        drop(state);
-        if !is_ready {
+        if !self.is_ready() {
             changed.await;
         }
+    }
+
+    fn is_ready(&self) -> bool {
+        let state = self.lock();
+        state.is_closed || !state.waiting.is_empty()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

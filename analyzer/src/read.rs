@@ -262,14 +262,14 @@ async fn work_on(shared: &Shared) -> Share {
                 {
                     shared.found.fetch_min(number, Ordering::Relaxed);
                 }
-                share.take(number, entry, got);
+                share.take(number, &entry, got);
             }
         }
     }
 }
 
 impl Share {
-    fn take(&mut self, number: u64, entry: Entry, got: Got<Outcome>) {
+    fn take(&mut self, number: u64, entry: &Entry, got: Got<Outcome>) {
         let unread = |why, denied| Found::Unread(Unread { key: entry.key.clone(), why, denied });
         let found = match got {
             Err((why, denied)) => unread(why, denied),

@@ -51,7 +51,8 @@ fn main() -> anyhow::Result<()> {
             std::thread::spawn(move || -> anyhow::Result<()> {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
                 runtime.block_on(async {
-                    let more = std::iter::from_fn(|| keys.get(next.fetch_add(1, Ordering::Relaxed)));
+                    let more =
+                        std::iter::from_fn(|| keys.get(next.fetch_add(1, Ordering::Relaxed)));
                     let gets = stream::iter(more).map(|key| source.get(key, Part::Whole));
                     let mut gets = gets.buffer_unordered(arguments.concurrency / workers);
                     while let Some(got) = gets.next().await {

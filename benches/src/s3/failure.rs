@@ -124,10 +124,9 @@ impl Orders {
             return Some(*failure);
         }
         let mut of_kind = self.chances.iter_mut().filter(|chance| chance.operation == operation);
-        let met = of_kind.find_map(|chance| {
+        of_kind.find_map(|chance| {
             (chance.random.below(1_000) < chance.of_thousand).then_some(chance.failure)
-        });
-        met
+        })
     }
 }
 
@@ -154,9 +153,7 @@ impl Failure {
             )),
             Self::AccessDenied => Some(s3_error!(AccessDenied, "Access Denied")),
             Self::Missing => Some(s3_error!(NoSuchKey, "The specified key does not exist.")),
-            Self::ExpiredToken => {
-                Some(s3_error!(ExpiredToken, "The provided token has expired."))
-            }
+            Self::ExpiredToken => Some(s3_error!(ExpiredToken, "The provided token has expired.")),
             Self::OtherRegion => {
                 let message = "The bucket you are attempting to access must be addressed using \
                                the specified endpoint.";

@@ -140,7 +140,13 @@ impl MemoryS3 {
     /// # Panics
     ///
     /// When the failure is one that this operation cannot have.
-    pub fn fail_often(&self, operation: Operation, failure: Failure, of_thousand: usize, seed: u64) {
+    pub fn fail_often(
+        &self,
+        operation: Operation,
+        failure: Failure,
+        of_thousand: usize,
+        seed: u64,
+    ) {
         lock(&self.state).orders.add_chance(operation, failure, of_thousand, seed);
     }
 

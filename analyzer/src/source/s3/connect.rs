@@ -115,9 +115,9 @@ impl Connections {
         let is_used = link.is_used;
         let answering = async {
             let sent = timed(sender.send_request(request)).await?;
-            let response = sent.map_err(|error| match error.is_canceled() || is_used {
-                true => NoAnswer::Stale,
-                false => NoAnswer::Broken(error),
+            let response = sent.map_err(|error| {
+                let is_stale = error.is_canceled() || is_used;
+                if is_stale { NoAnswer::Stale } else { NoAnswer::Broken(error) }
             })?;
             let (head, body) = response.into_parts();
             let body = whole(body, length(&head.headers), limit).await?;

@@ -56,9 +56,13 @@ pub(super) fn read_page(xml: &[u8]) -> Option<Page> {
                         page.listing.objects.push(std::mem::replace(&mut object, empty));
                         within = Within::Page;
                     }
-                    (Within::Folder, b"Prefix") => page.listing.folders.push(std::mem::take(&mut text)),
+                    (Within::Folder, b"Prefix") => {
+                        page.listing.folders.push(std::mem::take(&mut text));
+                    }
                     (Within::Folder, b"CommonPrefixes") => within = Within::Page,
-                    (Within::Page, b"NextContinuationToken") => page.next = Some(std::mem::take(&mut text)),
+                    (Within::Page, b"NextContinuationToken") => {
+                        page.next = Some(std::mem::take(&mut text));
+                    }
                     (Within::Page, b"EncodingType") => is_encoded = text == "url",
                     (_, b"ListBucketResult") => is_whole = true,
                     _ => {}
@@ -101,11 +105,13 @@ fn decoded(text: &str) -> String {
     while let Some((&byte, after)) = rest.split_first() {
         let code = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
         let code = code.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        (rest, _) = match (byte, code) {
-            (b'%', Some(code)) => (&after[2..], bytes.push(code)),
-            (b'+', _) => (after, bytes.push(b' ')),
-            _ => (after, bytes.push(byte)),
+        let (plain, behind) = match (byte, code) {
+            (b'%', Some(code)) => (code, &after[2..]),
+            (b'+', _) => (b' ', after),
+            _ => (byte, after),
         };
+        bytes.push(plain);
+        rest = behind;
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -146,9 +152,8 @@ mod tests {
                 "<ListBucketResult>{encoding}<Contents><Key>a%2Bb+%C3%BC%0A%</Key><Size>1</Size></Contents></ListBucketResult>"
             )
         };
-        let key = |xml: &str| {
-            read_page(xml.as_bytes()).expect("a page").listing.objects.remove(0).key
-        };
+        let key =
+            |xml: &str| read_page(xml.as_bytes()).expect("a page").listing.objects.remove(0).key;
         assert_eq!(key(&xml("<EncodingType>url</EncodingType>")), "a+b ü\n%");
         assert_eq!(key(&xml("")), "a%2Bb+%C3%BC%0A%");
     }

@@ -76,9 +76,14 @@ impl S3Source {
         let place = Place::resolve(config, bucket).await?;
         let connections = Connections::new(place.uri.clone())
             .map_err(|error| SourceError::Unreachable(format!("cannot speak TLS: {error}")))?;
-        let (pace, patience) = (Pace::new(), Patience::new());
-        let bucket = bucket.to_owned();
-        Ok(Self { place, connections, bucket, prefix, pace, patience })
+        Ok(Self {
+            place,
+            connections,
+            bucket: bucket.to_owned(),
+            prefix,
+            pace: Pace::new(),
+            patience: Patience::new(),
+        })
     }
 
     async fn list_pages(&self, prefix: &str, depth: Depth) -> Result<Listing, SourceError> {
@@ -120,7 +125,8 @@ impl S3Source {
         let mut path = self.place.path.clone();
         encode(key, true, &mut path);
         // A bucket itself is asked without the slash at its end where it stands in the path.
-        let path = if key.is_empty() && path.len() > 1 { path.trim_end_matches('/') } else { &path };
+        let path =
+            if key.is_empty() && path.len() > 1 { path.trim_end_matches('/') } else { &path };
         let (mut attempt, mut stale, mut renewed) = (1, 0, 0);
         loop {
             let begun = Instant::now();
@@ -149,7 +155,7 @@ impl S3Source {
                 Trouble::Renewed(why) => return Err(SourceError::Denied(why)),
                 Trouble::Passing { why, is_load } => {
                     if is_load {
-                        self.pace.halve(begun);
+                        self.pace.halve(begun, Instant::now());
                     }
                     why
                 }
@@ -171,9 +177,11 @@ impl S3Source {
         range: Option<u64>,
     ) -> Result<Bytes, Trouble> {
         let cannot_reach = |why: &str| format!("cannot reach `{}`: {why}", self.name(names));
-        let signer = self.place.signer().await.map_err(|why| {
-            Trouble::Final(SourceError::Unreachable(cannot_reach(&why)))
-        })?;
+        let signer = self
+            .place
+            .signer()
+            .await
+            .map_err(|why| Trouble::Final(SourceError::Unreachable(cannot_reach(&why))))?;
         let request = self.signed(&signer, path, query, range).ok_or_else(|| {
             let text = format!("cannot read `{}`: its name is no URL", self.name(names));
             Trouble::Final(SourceError::Unreachable(text))
@@ -244,9 +252,7 @@ impl S3Source {
                 Trouble::Final(SourceError::Elsewhere { text, region })
             }
             (404, _) => Trouble::Final(SourceError::Missing(text)),
-            (400, _) if code == "RequestTimeout" => {
-                Trouble::Passing { why: text, is_load: true }
-            }
+            (400, _) if code == "RequestTimeout" => Trouble::Passing { why: text, is_load: true },
             (429 | 503 | 504, _) => Trouble::Passing { why: text, is_load: true },
             (408 | 500.., _) => Trouble::Passing { why: text, is_load: false },
             (301 | 307 | 400 | 401 | 403, _) => Trouble::Final(SourceError::Denied(text)),

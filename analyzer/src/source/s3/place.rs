@@ -50,10 +50,9 @@ impl Place {
         let own_endpoint =
             config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(own_endpoint).build();
-        let unreachable = |why: &str| {
-            SourceError::Unreachable(format!("cannot reach `s3://{bucket}`: {why}"))
-        };
-        let hour = PresigningConfig::expires_in(std::time::Duration::from_secs(3_600));
+        let unreachable =
+            |why: &str| SourceError::Unreachable(format!("cannot reach `s3://{bucket}`: {why}"));
+        let hour = PresigningConfig::expires_in(std::time::Duration::from_hours(1));
         let hour = hour.map_err(|error| unreachable(&error.to_string()))?;
         let client = aws_sdk_s3::Client::from_conf(s3);
         let presigned = client.get_object().bucket(bucket).key(KEY).presigned(hour).await;
@@ -65,8 +64,8 @@ impl Place {
             return Err(unreachable("its URL has no host"));
         };
         // AKID/20261122/REGION/s3/aws4_request, its slashes encoded.
-        let scope = uri.query().unwrap_or_default().split('&');
-        let scope = scope.filter_map(|pair| pair.strip_prefix("X-Amz-Credential=")).next();
+        let mut pairs = uri.query().unwrap_or_default().split('&');
+        let scope = pairs.find_map(|pair| pair.strip_prefix("X-Amz-Credential="));
         let region = scope.and_then(|scope| {
             let mut parts = scope.rsplit("%2F");
             parts.find(|part| *part == "s3")?;
