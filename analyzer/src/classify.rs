@@ -12,6 +12,8 @@ use schemas::record::LoggedError;
 use schemas::view::{ErrorField, RecordView};
 
 use crate::fold::{fold, unescaped};
+use crate::needle::may_hide;
+use crate::words::Words;
 
 /// Bytes of an error body that are searched for words.
 const SEARCHED_BYTES: usize = 64 << 10;
@@ -67,10 +69,29 @@ impl Exchange {
     }
 }
 
+/// What is looked for in the body of a success.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Quoted<'a> {
+    /// Nothing yet: all of it is kept.
+    Anything,
+    /// These words: whether it quotes them is kept, and no more.
+    Words(&'a str, Option<&'a Words>),
+}
+
 /// Classifies a record. `key` and `listed_at` stand in for what an old one does not say.
 #[must_use]
 pub fn classify(view: &RecordView<'_>, key: &str, listed_at: Timestamp) -> Exchange {
-    let (error, terminal, searched) = failure(view);
+    classify_for(view, key, listed_at, Quoted::Anything)
+}
+
+/// Classifies a record for a question.
+pub(crate) fn classify_for(
+    view: &RecordView<'_>,
+    key: &str,
+    listed_at: Timestamp,
+    quoted: Quoted<'_>,
+) -> Exchange {
+    let (error, terminal, searched) = failure(view, quoted);
     Exchange {
         key: key.to_owned(),
         exchange_id: view.exchange_id.clone().unwrap_or_else(|| identity_of(key)),
@@ -102,7 +123,14 @@ fn identity_of(key: &str) -> String {
 
 type Failure = (Option<LoggedError>, Option<Terminal>, String);
 
-fn failure(view: &RecordView<'_>) -> Failure {
+fn failure(view: &RecordView<'_>, quoted: Quoted<'_>) -> Failure {
+    // The body of most successes need not even be decoded.
+    let is_success = view.error == ErrorField::Null
+        && view.origin.is_some()
+        && view.status.is_none_or(|status| status < 400);
+    if is_success && matches!(quoted, Quoted::Words("", _)) {
+        return (None, None, String::new());
+    }
     let body = view.body();
     let error = match (&view.error, view.origin) {
         (ErrorField::Error(error), _) => Some(error.clone()),
@@ -120,7 +148,7 @@ fn failure(view: &RecordView<'_>) -> Failure {
     };
     let streamed = Shape::of(&body) == Shape::Events;
     let Some(error) = error else {
-        return (None, None, fold(&unescaped(&String::from_utf8_lossy(&body), ' ')));
+        return (None, None, searched_of_success(&body, quoted));
     };
     let terminal = if streamed { body::read(&body).terminal } else { None };
     let mut text = format!("{} {}", error.code, error.message);
@@ -134,6 +162,21 @@ fn failure(view: &RecordView<'_>) -> Failure {
         text.push_str(&String::from_utf8_lossy(body));
     }
     (Some(error), terminal, fold(&text))
+}
+
+fn searched_of_success(body: &[u8], quoted: Quoted<'_>) -> String {
+    let folded = || fold(&unescaped(&String::from_utf8_lossy(body), ' '));
+    match quoted {
+        Quoted::Anything => folded(),
+        Quoted::Words(words, search) => {
+            let says = match search {
+                _ if words.is_empty() => false,
+                Some(search) => search.are_said_in(body, may_hide(body)),
+                None => folded().contains(words),
+            };
+            if says { words.to_owned() } else { String::new() }
+        }
+    }
 }
 
 fn of_old_record(view: &RecordView<'_>, body: &[u8]) -> Option<LoggedError> {

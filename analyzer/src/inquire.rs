@@ -15,27 +15,17 @@ use schemas::view::RecordView;
 use crate::classify::{Exchange, classify};
 use crate::cloudwatch::{Observed, Scope, Sum, observe};
 use crate::corroborate::corroborate;
-use crate::decode::{RECORD_LIMIT, decode};
+use crate::decode::{Decoder, RECORD_LIMIT};
 use crate::deployment::Deployment;
 use crate::evidence::Evidence;
 use crate::judge::judge;
 use crate::list::{Entry, Logs};
-use crate::question::{Question, Selection};
+use crate::question::Question;
 use crate::read::Reading;
+use crate::scan::Scanned;
 use crate::unlogged::act_behind;
 use crate::verdict::{Confidence, Verdict};
 use crate::window::Window;
-
-/// What the logs of a window gave.
-#[derive(Debug)]
-pub struct Looked {
-    /// What was listed.
-    pub logs: Logs,
-    /// What of it was read.
-    pub selection: Selection,
-    /// What that gave.
-    pub reading: Reading,
-}
 
 /// A verdict, and what it rests on.
 #[derive(Debug)]
@@ -58,7 +48,7 @@ pub struct Inquiry {
 /// Those of `look`. What AWS does not say is no error.
 pub async fn inquire<E>(
     question: &Question,
-    look: Option<impl Future<Output = Result<Looked, E>>>,
+    look: Option<impl Future<Output = Result<Scanned, E>>>,
     deployment: Option<&Deployment>,
 ) -> Result<Inquiry, E> {
     let window = Window { since: question.window.since, until: asked_until(question) };
@@ -74,7 +64,7 @@ pub async fn inquire<E>(
     };
     let watched = async {
         match deployment {
-            Some(deployment) => Some(observe(deployment, &window, scope, question.now).await),
+            Some(deployment) => Some(Box::pin(observe(deployment, &window, scope, question.now)).await),
             None => None,
         }
     };
@@ -86,7 +76,7 @@ pub async fn inquire<E>(
     match deployment {
         Some(deployment) if !decides && scope == Scope::Metrics => {
             let scope = Scope::MetricsAndLines;
-            let observed = observe(deployment, &window, scope, question.now).await;
+            let observed = Box::pin(observe(deployment, &window, scope, question.now)).await;
             Ok(conclude(question, looked.as_ref(), Some(observed)))
         }
         _ => Ok(first),
@@ -100,7 +90,7 @@ fn asked_until(question: &Question) -> Timestamp {
 
 fn conclude(
     question: &Question,
-    looked: Option<&Looked>,
+    looked: Option<&Scanned>,
     mut observed: Option<Observed>,
 ) -> Inquiry {
     let mut sum = None;
@@ -161,8 +151,9 @@ fn take_spilled(spilled: &[Spilled], logs: &mut Logs, reading: &mut Reading) {
 
 fn understand(spilled: &Spilled) -> Option<(Entry, Exchange)> {
     let told = LogKey::parse(&spilled.key);
-    let json = decode(&spilled.bytes, RECORD_LIMIT).ok()?;
-    let view = RecordView::parse(&json).ok()?;
+    let mut decoder = Decoder::default();
+    let json = decoder.decode(&spilled.bytes, RECORD_LIMIT).ok()?;
+    let view = RecordView::parse(json).ok()?;
     let time = told.map(|told| told.started_at).or(view.started_at)?;
     let exchange = classify(&view, &spilled.key, time);
     let entry = Entry { key: spilled.key.clone(), bytes: spilled.bytes.len() as u64, told, time };

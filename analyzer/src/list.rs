@@ -4,13 +4,17 @@
 //! `logs/` is listed whole, because old layouts put logs anywhere. Whatever a key does not tell is
 //! left open, never guessed: such an object has to be read.
 
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use schemas::key::{LOGS, LogKey};
 
-use crate::source::{Depth, Listed, Listing, LogSource, SourceError};
+use crate::source::{Depth, Listed, LogSource, SourceError};
 use crate::window::Window;
 
 /// Listings that are asked for at a time.
@@ -41,40 +45,134 @@ pub struct Logs {
     pub unrecognised: Vec<String>,
 }
 
+/// In which order logs are handed over while they are still being listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// As they are found: nothing waits.
+    Any,
+    /// Newest first: an hour waits for what is newer, and for all that tells no hour.
+    NewestFirst,
+}
+
 /// Lists the logs of a window.
 ///
 /// # Errors
 ///
 /// When the source cannot be listed; a part of the logs would be no answer.
 pub async fn list(source: &dyn LogSource, window: &Window) -> Result<Logs, SourceError> {
+    walk(source, window, Order::Any, |_| ControlFlow::Continue(())).await
+}
+
+/// Lists the logs of a window, and hands them over as it goes; ends when it is told to.
+///
+/// # Errors
+///
+/// When the source cannot be listed. What was handed over until then is no answer.
+pub async fn walk(
+    source: &dyn LogSource,
+    window: &Window,
+    order: Order,
+    mut each: impl FnMut(&[Entry]) -> ControlFlow<()>,
+) -> Result<Logs, SourceError> {
     let mut logs = Logs::default();
-    let mut level =
+    let mut waiting =
         vec![Span { prefix: LOGS.to_owned(), kind: Kind::Time(Vec::new()), within: None }];
-    while !level.is_empty() {
-        let listings = stream::iter(level.into_iter().rev().map(|span| async move {
-            let listing = source.list(&span.prefix, span.depth()).await?;
-            Ok::<_, SourceError>((span, listing))
-        }));
-        let done: Vec<(Span, Listing)> = listings.buffered(PARALLEL).try_collect().await?;
-        level = Vec::new();
-        for (span, listing) in done {
-            for object in listing.objects {
-                logs.take(object, &span, window);
+    let mut running = FuturesUnordered::new();
+    let mut held = Held::default();
+    loop {
+        // What leads to hours first, then hours, newest first, then what is listed whole.
+        waiting.sort_by_key(Span::rank);
+        while running.len() < PARALLEL
+            && let Some(span) = waiting.pop()
+        {
+            running.push(async move {
+                let listing = source.list(&span.prefix, span.depth()).await?;
+                Ok::<_, SourceError>((span, listing))
+            });
+        }
+        let Some(listed) = running.next().await else { break };
+        let (span, listing) = listed?;
+        let mut entries = Vec::new();
+        for object in listing.objects {
+            entries.extend(logs.take(object, &span, window));
+        }
+        let below = listing.folders.into_iter().filter_map(|folder| span.enter(folder, window));
+        let below: Vec<Span> = below.collect();
+        let batches = match order {
+            Order::Any => vec![entries],
+            Order::NewestFirst => held.take(&span, &below, entries),
+        };
+        waiting.extend(below);
+        for mut batch in batches.into_iter().filter(|batch| !batch.is_empty()) {
+            batch.sort_unstable_by(newest_first);
+            let told = each(&batch);
+            logs.entries.append(&mut batch);
+            if told.is_break() {
+                return Ok(logs);
             }
-            let below = listing.folders.into_iter().filter_map(|folder| span.enter(folder, window));
-            level.extend(below);
         }
     }
-    logs.entries.sort_unstable_by(|a, b| b.time.cmp(&a.time).then_with(|| b.key.cmp(&a.key)));
+    logs.entries.sort_unstable_by(newest_first);
     Ok(logs)
 }
 
+fn newest_first(a: &Entry, b: &Entry) -> Ordering {
+    b.time.cmp(&a.time).then_with(|| b.key.cmp(&a.key))
+}
+
+/// Entries that wait for newer ones.
+#[derive(Default)]
+struct Held {
+    /// Of no hour.
+    others: Vec<Entry>,
+    /// By the beginning of the hour; `None` while it is being listed.
+    hours: BTreeMap<Timestamp, Option<Vec<Entry>>>,
+    /// Listings besides hours that are not done, the first of all not counted.
+    unlisted: usize,
+}
+
+impl Held {
+    /// Takes what a listing found, and returns what waits for nothing any more, newest first.
+    fn take(&mut self, span: &Span, below: &[Span], mut entries: Vec<Entry>) -> Vec<Vec<Entry>> {
+        if let Some(start) = span.hour() {
+            self.hours.insert(start, Some(entries));
+        } else {
+            self.others.append(&mut entries);
+            self.unlisted = self.unlisted.saturating_sub(1);
+        }
+        for span in below {
+            match span.hour() {
+                Some(start) => _ = self.hours.entry(start).or_insert(None),
+                None => self.unlisted += 1,
+            }
+        }
+        let mut batches = Vec::new();
+        if self.unlisted > 0 {
+            return batches;
+        }
+        while let Some(hour) = self.hours.last_entry().filter(|hour| hour.get().is_some()) {
+            let (start, entries) = hour.remove_entry();
+            let mut batch: Vec<_> =
+                self.others.extract_if(.., |entry| entry.time >= start).collect();
+            batch.extend(entries.unwrap_or_default());
+            // What names an earlier time than its folder waits for the hour of that.
+            self.others.extend(batch.extract_if(.., |entry| entry.time < start));
+            batches.push(batch);
+        }
+        if self.hours.is_empty() {
+            batches.push(std::mem::take(&mut self.others));
+        }
+        batches
+    }
+}
+
 impl Logs {
-    fn take(&mut self, object: Listed, span: &Span, window: &Window) {
+    /// Takes an object; returns it as a log, if it is one and may lie in the window.
+    fn take(&mut self, object: Listed, span: &Span, window: &Window) -> Option<Entry> {
         let name = object.key.rsplit('/').next().unwrap_or_default();
         if !LOG_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
             self.unrecognised.push(object.key);
-            return;
+            return None;
         }
         let told = LogKey::parse(&object.key);
         let modified = object.modified;
@@ -93,9 +191,7 @@ impl Logs {
                     (time, time >= window.since)
                 }
             };
-        if is_possible {
-            self.entries.push(Entry { key: object.key, bytes: object.bytes, told, time });
-        }
+        is_possible.then_some(Entry { key: object.key, bytes: object.bytes, told, time })
     }
 }
 
@@ -120,6 +216,21 @@ impl Span {
         match &self.kind {
             Kind::Time(date) if date.len() < 4 => Depth::Here,
             Kind::Time(_) | Kind::Other => Depth::Below,
+        }
+    }
+
+    /// The beginning of the hour that this is the folder of.
+    fn hour(&self) -> Option<Timestamp> {
+        let is_hour = matches!(&self.kind, Kind::Time(date) if date.len() == 4);
+        self.within.filter(|_| is_hour).map(|(start, _)| start)
+    }
+
+    /// What is listed first has the highest.
+    fn rank(&self) -> (u8, Option<Timestamp>) {
+        match (&self.kind, self.hour()) {
+            (Kind::Other, _) => (0, None),
+            (Kind::Time(_), Some(start)) => (1, Some(start)),
+            (Kind::Time(_), None) => (2, self.within.map(|(start, _)| start)),
         }
     }
 

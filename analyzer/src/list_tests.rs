@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 
 use super::*;
+use crate::source::{Listing, Part, Rates};
 
 /// A source of names only, which remembers the prefixes that were listed.
 struct Names {
@@ -45,12 +46,16 @@ impl LogSource for Names {
         Box::pin(std::future::ready(Ok(listing)))
     }
 
-    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Bytes, SourceError>> {
+    fn get<'a>(&'a self, _: &'a str, _: Part) -> BoxFuture<'a, Result<Bytes, SourceError>> {
         unreachable!("listing reads nothing")
     }
 
     fn concurrency(&self) -> usize {
         1
+    }
+
+    fn rates(&self) -> Rates {
+        Rates::DISK
     }
 
     fn place(&self) -> String {
@@ -144,4 +149,33 @@ async fn a_log_written_before_the_window_began_is_not_in_it() {
     let source = Names::new(&["logs/a.json"], "2026-11-22T00:59:00Z");
     let logs = list(&source, &window("2026-11-22T01:00:00Z", "2026-11-22T02:00:00Z")).await;
     assert!(logs.expect("listable").entries.is_empty());
+}
+
+#[tokio::test]
+async fn logs_come_newest_first_also_where_their_place_tells_no_hour() {
+    let ours = |stamp: &str, folder: &str| format!("logs/{folder}/{stamp}Z-{ID}.none.200.json.zst");
+    let keys = [
+        ours("20261122T004000000", "2026/11/22/00"),
+        ours("20261122T010500000", "2026/11/22/01"),
+        ours("20261122T025900000", "2026/11/22/02"),
+        "logs/team/20261122T013000Z-a.json".to_owned(),
+        "logs/20261122T003000Z-b.json".to_owned(),
+        "logs/2026/11/22/20261122T025930Z-c.json".to_owned(),
+        // In the folder of another hour than it names.
+        "logs/2026/11/22/02/20261122T011000Z-d.json".to_owned(),
+    ];
+    let names: Vec<_> = keys.iter().map(String::as_str).collect();
+    let source = Names::new(&names, "2026-11-22T03:00:00Z");
+    let window = window("2026-11-22T00:00:00Z", "2026-11-22T04:00:00Z");
+    let mut order = Vec::new();
+    let logs = walk(&source, &window, Order::NewestFirst, |batch| {
+        order.extend(batch.iter().map(|entry| entry.key.clone()));
+        ControlFlow::Continue(())
+    });
+    let logs = logs.await.expect("listable");
+    let sorted: Vec<_> = logs.entries.iter().map(|entry| entry.key.clone()).collect();
+    assert_eq!(order, sorted);
+    assert_eq!(order.len(), keys.len());
+    let first = walk(&source, &window, Order::NewestFirst, |_| ControlFlow::Break(()));
+    assert_eq!(first.await.expect("listable").entries[0].key, keys[5]);
 }

@@ -7,11 +7,11 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use schemas::body::Terminal;
-use schemas::key::LogKey;
+use schemas::key::{ExchangeId, LogKey};
 use schemas::origin::{Ending, Origin};
 
 use crate::classify::Exchange;
-use crate::list::{Entry, Logs};
+use crate::list::{Entry, Order};
 use crate::needle::Prefilter;
 use crate::recognise::{Recognised, StreamEnding, Wanted};
 use crate::window::Window;
@@ -61,63 +61,160 @@ impl Filters {
     }
 }
 
-/// Which logs to read.
+/// Which logs are read.
 #[derive(Debug, Default)]
 pub struct Selection {
-    /// Logs to read: those that can hold the answer first, each group newest first.
-    pub candidates: Vec<Entry>,
+    /// Logs that are read.
+    pub chosen: u64,
+    /// Bytes of them, as stored.
+    pub bytes: u64,
     /// Logs that would have been read without `--max`.
     pub left_out: usize,
     /// Of these, how many have a key that tells no outcome, and so may say anything.
     pub left_out_untold: usize,
 }
 
-impl Question {
-    /// Chooses which logs to read.
+/// Chooses which logs to read while they are being listed: with `--max` those that can hold the
+/// answer first, each group newest first, which is the order they have to come in.
+pub struct Chooser<'a> {
+    question: &'a Question,
+    seen: HashSet<ExchangeId>,
+    /// What is read if there is room at the end: its words may match; it is of whom is asked about.
+    second: Vec<Entry>,
+    third: Vec<Entry>,
+    peeked: usize,
+    selection: Selection,
+}
+
+/// When a log is read.
+#[derive(Clone, Copy)]
+enum Turn {
+    First,
+    Second,
+    Third,
+}
+
+impl Chooser<'_> {
+    /// Takes the next log; returns it if it is to be read now.
+    pub fn take(&mut self, entry: &Entry) -> Option<Entry> {
+        let turn = self.turn(entry)?;
+        let later = match (self.question.max, turn) {
+            (None, _) | (_, Turn::First) => return self.choose(entry.clone()),
+            (Some(_), Turn::Second) => &mut self.second,
+            (Some(_), Turn::Third) => &mut self.third,
+        };
+        later.push(entry.clone());
+        None
+    }
+
+    /// Returns what is to be read after all have been taken, and what was chosen in sum.
     #[must_use]
-    pub fn select(&self, logs: &Logs) -> Selection {
-        let mut seen = HashSet::new();
-        let (mut first, mut second, mut third) = (Vec::new(), Vec::new(), Vec::new());
-        for entry in &logs.entries {
-            match entry.told {
-                // The second object of one exchange is a defect, counted elsewhere.
-                Some(told) if !seen.insert(told.exchange_id) => {}
-                Some(told) if self.names(&told) => first.push(entry.clone()),
-                Some(told) if told.error_origin.is_none() => {
-                    if self.all || (self.filters.developer.is_some() && third.len() < PEEK) {
-                        third.push(entry.clone());
-                    }
-                }
-                Some(told) if self.recognised.wanted.key_can_match(&told) => {
-                    first.push(entry.clone());
-                }
-                Some(told) if self.recognised.wanted.words_can_match(&told) => {
-                    second.push(entry.clone());
-                }
-                // Whoever is asked about is looked for in every error.
-                Some(_) if self.filters.developer.is_some() => third.push(entry.clone()),
-                Some(_) => {}
-                None => first.push(entry.clone()),
-            }
+    pub fn finish(mut self) -> (Vec<Entry>, Selection) {
+        let later = std::mem::take(&mut self.second).into_iter();
+        let later: Vec<_> = later.chain(std::mem::take(&mut self.third)).collect();
+        let rest = later.into_iter().filter_map(|entry| self.choose(entry)).collect();
+        (rest, self.selection)
+    }
+
+    /// Returns what is chosen so far.
+    #[must_use]
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    fn choose(&mut self, entry: Entry) -> Option<Entry> {
+        if self.question.max.is_some_and(|max| self.selection.chosen >= max as u64) {
+            self.selection.left_out += 1;
+            self.selection.left_out_untold += usize::from(entry.told.is_none());
+            return None;
         }
-        let mut candidates = first;
-        candidates.append(&mut second);
-        candidates.append(&mut third);
-        let left_out = candidates.split_off(self.max.unwrap_or(usize::MAX).min(candidates.len()));
-        let untold = left_out.iter().filter(|entry| entry.told.is_none());
-        Selection { left_out_untold: untold.count(), left_out: left_out.len(), candidates }
+        self.selection.chosen += 1;
+        self.selection.bytes += entry.bytes;
+        Some(entry)
+    }
+
+    fn turn(&mut self, entry: &Entry) -> Option<Turn> {
+        let question = self.question;
+        let wanted = &question.recognised.wanted;
+        let developer = question.filters.developer.is_some();
+        let Some(told) = entry.told else { return Some(Turn::First) };
+        // The second object of one exchange is a defect, counted elsewhere.
+        if !self.seen.insert(told.exchange_id) {
+            return None;
+        }
+        if question.names(&told) {
+            return Some(Turn::First);
+        }
+        if told.error_origin.is_none() {
+            let peeks = developer && self.peeked < PEEK;
+            self.peeked += usize::from(peeks);
+            return (question.all || peeks).then_some(Turn::Third);
+        }
+        if wanted.key_can_match(&told) {
+            return Some(Turn::First);
+        }
+        if wanted.words_can_match(&told) {
+            return Some(Turn::Second);
+        }
+        // Whoever is asked about is looked for in every error.
+        developer.then_some(Turn::Third)
+    }
+}
+
+impl Question {
+    /// Begins to choose which logs to read.
+    #[must_use]
+    pub fn chooser(&self) -> Chooser<'_> {
+        Chooser {
+            question: self,
+            seen: HashSet::new(),
+            second: Vec::new(),
+            third: Vec::new(),
+            peeked: 0,
+            selection: Selection::default(),
+        }
+    }
+
+    /// Returns the order in which logs have to come for that.
+    #[must_use]
+    pub fn order(&self) -> Order {
+        match (self.max, &self.filters.developer) {
+            (None, None) => Order::Any,
+            _ => Order::NewestFirst,
+        }
     }
 
     /// Makes the search that spares most logs the parsing.
     #[must_use]
     pub fn prefilter(&self) -> Prefilter {
         let wanted = &self.recognised.wanted;
-        let by_record = !wanted.codes.is_empty() || wanted.ending.is_some();
-        if by_record || !self.recognised.ids.is_empty() || self.filters.developer.is_some() {
-            return Prefilter::everything();
-        }
         let statuses = if wanted.words_required { &[][..] } else { &wanted.statuses };
-        Prefilter::new(&wanted.words, statuses)
+        let mut prefilter = Prefilter::new(&wanted.words, statuses);
+        if wanted.is_broken {
+            // A terminal may have broken a word where the log has none broken.
+            prefilter = prefilter.or_anything();
+        }
+        for code in &wanted.codes {
+            prefilter = prefilter.or_code(code);
+        }
+        if wanted.ending.is_some() {
+            prefilter = prefilter.or_failures();
+        }
+        for id in &self.recognised.ids {
+            prefilter = prefilter.or_literal(id);
+        }
+        let Filters { developer, session, model } = &self.filters;
+        if developer.is_some() {
+            // Whatever a developer has done last tells whether she reaches this proxy.
+            prefilter = prefilter.or_anything();
+        }
+        // An exchange that the text names counts, whoever it is of.
+        if self.recognised.ids.is_empty() {
+            for name in [developer, session, model].into_iter().flatten() {
+                prefilter = prefilter.and_name(name);
+            }
+        }
+        prefilter
     }
 
     fn names(&self, told: &LogKey) -> bool {

@@ -4,10 +4,11 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
+use analyzer::classify::Exchange;
 use analyzer::list::list;
 use analyzer::needle::Prefilter;
-use analyzer::read::read;
-use analyzer::source::{Depth, FolderSource, Listing, LogSource, SourceError};
+use analyzer::read::{Aim, read};
+use analyzer::source::{Depth, FolderSource, Listing, LogSource, Part, Rates, SourceError};
 use analyzer::window::Window;
 use benches::corpus::{Bodies, Corpus, Object, Plan, Query};
 use bytes::Bytes;
@@ -187,16 +188,20 @@ impl LogSource for Vanishing {
         self.folder.list(prefix, depth)
     }
 
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Bytes, SourceError>> {
+    fn get<'a>(&'a self, key: &'a str, part: Part) -> BoxFuture<'a, Result<Bytes, SourceError>> {
         if key == self.gone {
             let gone = SourceError::Missing(format!("cannot read `{key}`: gone"));
             return Box::pin(std::future::ready(Err(gone)));
         }
-        self.folder.get(key)
+        self.folder.get(key, part)
     }
 
     fn concurrency(&self) -> usize {
         self.folder.concurrency()
+    }
+
+    fn rates(&self) -> Rates {
+        self.folder.rates()
     }
 
     fn place(&self) -> String {
@@ -216,9 +221,43 @@ async fn an_object_deleted_between_listing_and_reading_is_told_as_unread() {
         Window { since: moment("2026-11-22T01:00:00Z"), until: moment("2026-11-22T03:00:00Z") };
     let logs = list(&*source, &window).await.expect("listable");
     assert_eq!(logs.entries.len(), 3);
-    let reading = read(source, logs.entries, Prefilter::everything(), "", |_| ()).await;
+    let aim = Aim { prefilter: Prefilter::everything(), words: String::new(), until: None };
+    let reading = read(source, logs.entries, aim).await;
     assert_eq!(reading.exchanges.len(), 2);
     assert_eq!(reading.read, 2);
     let unread: Vec<_> = reading.unread.iter().map(|unread| (&unread.key, unread.denied)).collect();
     assert_eq!(unread, [(&gone, false)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_for_one_exchange_ends_with_the_first_hit_and_reads_hardly_more() {
+    let objects: Vec<_> = (0..2_000_u32)
+        .map(|n| server_error(n, &format!("2026-11-22T{:02}:{:02}:00.000Z", n / 60 % 24, n % 60)))
+        .map(|record| object(&record))
+        .collect();
+    let bucket = Bucket::of(&objects).await;
+    let source = Arc::new(bucket.source().await);
+    let window =
+        Window { since: moment("2026-11-22T00:00:00Z"), until: moment("2026-11-23T00:00:00Z") };
+    for (number, most) in [(1_430_u32, 200), (30, 2_000)] {
+        let id = format!("req_{number:016x}");
+        let before = bucket.0.counts();
+        let wanted = {
+            let id = id.clone();
+            Box::new(move |exchange: &Exchange| exchange.upstream_request_id.as_ref() == Some(&id))
+        };
+        let prefilter = Prefilter::new("", &[]).or_literal(&id);
+        let logs = list(&*source, &window).await.expect("listable");
+        let aim = Aim { prefilter, words: String::new(), until: Some(wanted) };
+        let found = read(Arc::clone(&source) as Arc<dyn LogSource>, logs.entries, aim).await;
+        let hits: Vec<_> = found
+            .exchanges
+            .iter()
+            .filter(|exchange| exchange.upstream_request_id.as_ref() == Some(&id))
+            .collect();
+        assert_eq!(hits.len(), 1, "{id}");
+        assert!(found.unread.is_empty());
+        let gets = bucket.0.counts().get - before.get;
+        assert!(gets <= most, "{gets} GETs for {id}");
+    }
 }

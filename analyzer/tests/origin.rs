@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use benches::corpus::Object;
+use benches::corpus::{Bodies, Corpus, Object, Plan};
 use benches::s3::{Failure, Operation};
 use serde_json::json;
 
@@ -154,15 +154,127 @@ async fn a_storm_of_slow_downs_ends_in_the_right_answer_or_a_partial_one() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_breaks_off_on_its_way_is_not_taken_for_a_log() {
-    let bucket = Bucket::of(&server_errors(5)).await;
-    bucket.0.fail_next(Operation::Get, Failure::Truncate, 1);
-    let answer = bucket.ask(&with_window(&["temporary errors"]));
+/// The answer is right, or it is partial and says so.
+#[track_caller]
+fn is_right_or_loud(answer: &Answer, errors: u64) -> bool {
     let json = answer.json();
-    assert_eq!(json["counts"], json!({"openai": 5}));
+    assert_eq!(json["counts"], json!({"openai": errors}), "their keys tell");
     let failed = json["scanned"]["failed"].as_u64().expect("a number");
     assert_eq!(answer.code, if failed == 0 { 0 } else { 4 }, "{answer:?}");
+    assert_eq!(answer.stderr.contains("partial answer"), failed > 0, "{answer:?}");
+    failed == 0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fails_now_and_then_is_read_all_the_same() {
+    for (failure, of_thousand) in [
+        (Failure::SlowDown, 400),
+        (Failure::Internal, 300),
+        (Failure::Truncate, 300),
+        (Failure::Reset, 300),
+    ] {
+        let bucket = Bucket::of(&server_errors(300)).await;
+        bucket.0.fail_often(Operation::Get, failure, of_thousand, 7);
+        if failure != Failure::Truncate {
+            bucket.0.fail_often(Operation::List, failure, of_thousand, 8);
+        }
+        let answer = bucket.ask(&with_window(&["temporary errors"]));
+        assert!(is_right_or_loud(&answer, 300), "{failure:?}: {answer:?}");
+        assert!(bucket.0.counts().get > 300, "{failure:?} has met some");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fails_for_good_is_named_and_ends_soon() {
+    for failure in [Failure::SlowDown, Failure::Truncate, Failure::Reset] {
+        let bucket = Bucket::of(&server_errors(2_000)).await;
+        bucket.0.fail_often(Operation::Get, failure, 1_000, 7);
+        let command = bucket.command(&with_window(&["temporary errors"]));
+        let answer = run_within(Duration::from_secs(40), command);
+        assert!(!is_right_or_loud(&answer, 2_000), "{failure:?}: {answer:?}");
+        assert!(bucket.0.counts().get < 4_000, "{failure:?}: {:?}", bucket.0.counts());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_deleted_after_it_was_listed_is_named() {
+    let bucket = Bucket::of(&server_errors(20)).await;
+    bucket.0.fail_next(Operation::Get, Failure::Missing, 1);
+    let answer = bucket.ask(&with_window(&["temporary errors"])).ends(4);
+    assert_eq!(answer.json()["scanned"]["failed"], 1);
+    assert_eq!(bucket.0.counts().get, 20, "what is gone is not asked for again");
+    assert!(
+        answer.stderr.contains("NoSuchKey") && answer.stderr.contains("logs/2026/"),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listing_that_fails_half_way_is_no_answer() {
+    let bucket = Bucket::of(&server_errors(20)).await;
+    for number in 0..1_500 {
+        let at = format!("2026-11-22T02:10:{:02}.{:03}Z", number / 1_000, number % 1_000);
+        bucket.put(&object(&server_error(10_000 + number, &at)));
+    }
+    bucket.0.fail_often(Operation::List, Failure::Internal, 700, 3);
+    let command = bucket.command(&with_window(&["temporary errors"]));
+    let answer = run_within(Duration::from_secs(40), command);
+    if answer.code == 3 {
+        assert!(answer.stderr.contains("InternalError") && answer.stdout.is_empty(), "{answer:?}");
+    } else {
+        assert!(is_right_or_loud(&answer, 1_520), "{answer:?}");
+    }
+    bucket.0.recover();
+    bucket.0.fail_often(Operation::List, Failure::Internal, 1_000, 3);
+    fails(bucket.ask(&with_window(&["temporary errors"])), 3, "InternalError");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_in_another_region_is_told_with_its_region() {
+    let bucket = Bucket::of(&server_errors(1)).await;
+    bucket.0.fail_next(Operation::List, Failure::OtherRegion, 1);
+    let answer = bucket.ask(&with_window(&["temporary errors"]));
+    assert!(answer.stderr.contains("hint: set AWS_REGION=eu-west-1"), "{answer:?}");
+    fails(answer, 3, "the bucket is in eu-west-1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_that_expire_on_the_way_are_renewed() {
+    let bucket = Bucket::of(&server_errors(50)).await;
+    bucket.0.fail_next(Operation::Get, Failure::ExpiredToken, 2);
+    assert!(is_right_or_loud(&bucket.ask(&with_window(&["temporary errors"])), 50));
+    bucket.0.fail_next(Operation::List, Failure::ExpiredToken, 100);
+    fails(bucket.ask(&with_window(&["temporary errors"])), 3, "ExpiredToken");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_in_a_window_cost_no_get_of_a_success() {
+    let plan = Plan {
+        seed: 11,
+        objects: 2_000,
+        since: "2026-11-22T01:00:00Z".parse().expect("a moment"),
+        hours: 2,
+        bodies: Bodies::Small,
+    };
+    let corpus = Corpus::with_outcomes(&plan);
+    let bucket = Bucket::of(&corpus.objects).await;
+    let errors = corpus.known.iter().filter(|known| known.failure.is_some()).count();
+    let json = bucket.ask(&with_window(&["temporary errors"])).ends(0).json();
+    assert_eq!(json["scanned"]["listed"], 2_000);
+    let counts = bucket.0.counts();
+    assert!(counts.get <= errors, "{} GETs, {errors} errors", counts.get);
+    assert_eq!(json["scanned"]["read"], counts.get);
+    // Four levels of folders, and a page for each thousand of an hour.
+    assert!(counts.list <= 4 + 2 * 2, "{} LISTs", counts.list);
+
+    // With a limit, exactly so many, and the newest.
+    for max in [1, 7, 50] {
+        let before = bucket.0.counts().get;
+        let text = max.to_string();
+        let json = bucket.ask(&with_window(&["temporary errors", "--max", &text])).json();
+        assert_eq!(bucket.0.counts().get - before, max);
+        assert_eq!(json["scanned"]["read"], max);
+    }
 }
 
 #[cfg(unix)]

@@ -3,11 +3,19 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use analyzer::source::{Depth, FolderSource, Listing, LogSource, S3Source, SourceError};
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use benches::s3::{ACCESS_KEY, MemoryS3, SECRET_KEY};
+use analyzer::source::{Depth, FolderSource, Listing, LogSource, Part, S3Source, SourceError};
+use benches::s3::MemoryS3;
 
-use crate::common::{BUCKET, Folder};
+use crate::common::{BUCKET, Folder, config};
+
+/// Names in which nearly everything has to be encoded.
+const ODD: [&str; 5] = [
+    "odd/a b+c%2Bd.json",
+    "odd/ü/日本語 🦀.json",
+    "odd/=&?#@:;,$'()!*~[]{}|^`\"<>.json",
+    "odd/x../y...json",
+    "odd/%/%zz+.json",
+];
 
 /// More than two pages of S3's.
 const MANY: usize = 2_500;
@@ -15,7 +23,7 @@ const MANY: usize = 2_500;
 fn keys() -> Vec<String> {
     let many = (0..MANY).map(|n| format!("logs/2026/11/22/{:02}/{n:04}.json", n % 3));
     let others = ["logs/top.json", "logs/2026/x.json", "logs-not/y.json", "z.json"];
-    many.chain(others.map(str::to_owned)).collect()
+    many.chain(others.map(str::to_owned)).chain(ODD.map(str::to_owned)).collect()
 }
 
 /// A source, and what keeps it alive.
@@ -39,22 +47,11 @@ async fn cases() -> Vec<Case> {
             let whole = format!("{}{key}", prefix.trim_start_matches('/'));
             server.insert(&whole, key.clone().into_bytes(), SystemTime::UNIX_EPOCH);
         }
-        let source = Box::new(S3Source::new(client(&server), BUCKET, prefix));
+        let source = S3Source::with(config(&server), BUCKET, prefix).await.expect("a bucket");
+        let source = Box::new(source);
         cases.push(Case { name, source, _folder: None, _server: Some(server) });
     }
     cases
-}
-
-fn client(server: &MemoryS3) -> aws_sdk_s3::Client {
-    let config = aws_sdk_s3::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .endpoint_url(server.url())
-        .force_path_style(true)
-        .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    aws_sdk_s3::Client::from_conf(config)
 }
 
 fn names(listing: &Listing) -> (BTreeSet<&str>, BTreeSet<&str>) {
@@ -72,7 +69,7 @@ async fn every_source_lists_and_reads_alike() {
         assert_eq!(names(&here), expected, "{name}");
 
         let root = list("", Depth::Here).await.expect("listable");
-        let expected = (BTreeSet::from(["z.json"]), BTreeSet::from(["logs/", "logs-not/"]));
+        let expected = (BTreeSet::from(["z.json"]), BTreeSet::from(["logs/", "logs-not/", "odd/"]));
         assert_eq!(names(&root), expected, "{name}");
 
         let below = list("logs/", Depth::Below).await.expect("listable");
@@ -91,8 +88,18 @@ async fn every_source_lists_and_reads_alike() {
         assert_eq!(names(&nothing), (BTreeSet::new(), BTreeSet::new()), "{name}");
 
         let key = "logs/2026/11/22/01/0001.json";
-        assert_eq!(source.get(key).await.expect("readable"), key, "{name}");
-        let missing = source.get("logs/2026/11/22/01/none.json").await;
+        assert_eq!(source.get(key, Part::Whole).await.expect("readable"), key, "{name}");
+        let head = source.get(key, Part::Head(9)).await.expect("readable");
+        assert_eq!(head, key[..9], "{name}");
+        let more = source.get(key, Part::Head(9_999)).await.expect("readable");
+        assert_eq!(more, key, "{name}: it has no more");
+        let odd = list("odd/", Depth::Below).await.expect("listable");
+        assert_eq!(odd.objects.len(), ODD.len(), "{name}: {odd:?}");
+        for object in odd.objects {
+            let got = source.get(&object.key, Part::Whole).await.expect("readable");
+            assert_eq!(got, object.key, "{name}");
+        }
+        let missing = source.get("logs/2026/11/22/01/none.json", Part::Whole).await;
         assert!(matches!(missing, Err(SourceError::Missing(_))), "{name}: {missing:?}");
     }
 }

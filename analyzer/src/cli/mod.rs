@@ -4,6 +4,7 @@ mod exit;
 mod named;
 mod place;
 mod origin;
+mod progress;
 mod show;
 mod tail;
 mod capacity;
@@ -100,6 +101,7 @@ struct Failure {
     exit: Exit,
 }
 
+/// Says why a source of logs cannot be used, and what to do about it.
 /// Says something to the person: stderr, since stdout is for data.
 fn say(line: &str) {
     #[expect(clippy::print_stderr, reason = "the command line's one way to talk to a person")]

@@ -1,27 +1,22 @@
 //! `analyzer origin`: a pasted text in, a verdict out.
 
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Zoned};
 
 use super::place::{self, Place, unreachable};
+use super::progress::Bar;
 use super::{Exit, Failure, current_time, say, say_unseen};
 use crate::aws::{self, Trouble};
-use crate::inquire::{Inquiry, Looked, inquire};
-use crate::list::{self, Entry};
+use crate::inquire::{Inquiry, inquire};
 use crate::question::{Filters, Question};
-use crate::read;
 use crate::recognise::recognise;
 use crate::report::{self, Answer};
+use crate::scan::{Consent, ScanError, Scanned, scan};
 use crate::verdict::Confidence;
 use crate::window::{Window, parse_moment};
 
-/// Reading more than this asks for `--yes`: 60 s at what a loopback S3 server gives one client.
-const ASK_FROM_LOGS: usize = 120_000;
-/// S3's price of a GET, in dollars.
-const DOLLARS_PER_GET: f64 = 0.4e-6;
 /// Characters of a text that can be looked for; any log holds fewer than these.
 const SHORTEST_TEXT: usize = 3;
 /// Bytes of stdin that are read, and of these, from the end, the ones that are looked at.
@@ -193,40 +188,17 @@ async fn ask(arguments: &OriginArguments, question: &Question) -> Result<Inquiry
 }
 
 /// Lists, chooses, reads.
-async fn look(place: &str, question: &Question, yes: bool) -> Result<Looked, Failure> {
+async fn look(place: &str, question: &Question, yes: bool) -> Result<Scanned, Failure> {
     let source = place::open(place).await?;
-    let logs = list::list(&*source, &question.window).await.map_err(|error| unreachable(&error))?;
-    let mut selection = question.select(&logs);
-    let many = selection.candidates.len();
-    if many > ASK_FROM_LOGS && !yes {
-        let dollars = many as f64 * DOLLARS_PER_GET;
-        return Err(Failure {
-            error: format!(
-                "{many} logs would have to be read, over a minute and about ${dollars:.2}"
-            ),
+    let consent = if yes { Consent::Given } else { Consent::Needed };
+    scan(source, question, consent, Bar::new).await.map_err(|error| match error {
+        ScanError::Source(error) => unreachable(&error),
+        ScanError::TooMuch(_) => Failure {
+            error: error.to_string(),
             hint: Some("narrow it down with --since or --max, or say --yes".to_owned()),
             exit: Exit::Usage,
-        });
-    }
-    let progress = progress(&selection.candidates);
-    let candidates = std::mem::take(&mut selection.candidates);
-    let words = &question.recognised.wanted.words;
-    let reading = read::read(source, candidates, question.prefilter(), words, |bytes| {
-        progress.inc(bytes);
-    });
-    let reading = reading.await;
-    progress.finish_and_clear();
-    Ok(Looked { logs, selection, reading })
-}
-
-/// A bar on a terminal, and nothing elsewhere.
-fn progress(candidates: &[Entry]) -> ProgressBar {
-    let bytes = candidates.iter().map(|entry| entry.bytes).sum();
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("reading {bytes}/{total_bytes} {bar:30} {eta}");
-    ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        },
+    })
 }
 
 fn query(text: &[String]) -> Result<String, Failure> {

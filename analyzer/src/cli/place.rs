@@ -35,7 +35,7 @@ impl Place {
     /// Finds the deployment.
     pub(super) async fn deployment(&self) -> Deployment {
         let source = self.source().map(str::to_owned);
-        Deployment::resolve(self.named.clone().names(source)).await
+        Box::pin(Deployment::resolve(self.named.clone().names(source))).await
     }
 
     /// Opens the logs; a command that has nothing to say without them ends here.
@@ -75,6 +75,7 @@ pub(super) fn unreachable(error: &SourceError) -> Failure {
         SourceError::Unreachable(_) => {
             "check AWS_REGION, AWS_ENDPOINT_URL, credentials (AWS_PROFILE) and the network"
         }
+        SourceError::Elsewhere { region, .. } => &format!("set AWS_REGION={region}"),
     };
     Failure { error: error.to_string(), hint: Some(hint.to_owned()), exit: Exit::Unreachable }
 }

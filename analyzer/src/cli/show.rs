@@ -10,17 +10,15 @@ use schemas::view::RecordView;
 
 use super::place::{Place, unreachable};
 use super::{Exit, Failure, current_time, say};
-use crate::classify::{Exchange, classify};
-use crate::decode::{RECORD_LIMIT, decode};
+use crate::classify::classify;
+use crate::decode::{Decoder, RECORD_LIMIT};
 use crate::list::{self, Entry};
 use crate::needle::Prefilter;
-use crate::read;
+use crate::read::{Aim, read};
 use crate::report;
-use crate::source::LogSource;
+use crate::source::{LogSource, Part};
 use crate::window::{Window, parse_moment};
 
-/// Logs read between two looks at whether the one is among them.
-const BATCH: usize = 256;
 /// How far from the time in its id an exchange can stand: clocks are read once, hours begin.
 const AROUND: SignedDuration = SignedDuration::from_mins(1);
 
@@ -80,14 +78,15 @@ pub(super) async fn run(arguments: ShowArguments) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Unknown);
     };
-    let bytes = source.get(&entry.key).await.map_err(|error| unreachable(&error))?;
+    let bytes = source.get(&entry.key, Part::Whole).await.map_err(|error| unreachable(&error))?;
     let broken = |why: String| Failure {
         error: format!("cannot read `{}`: {why}", entry.key),
         hint: None,
         exit: Exit::Partial,
     };
-    let json = decode(&bytes, RECORD_LIMIT).map_err(|error| broken(error.to_string()))?;
-    let view = RecordView::parse(&json).map_err(|error| broken(error.to_string()))?;
+    let mut decoder = Decoder::default();
+    let json = decoder.decode(&bytes, RECORD_LIMIT).map_err(|error| broken(error.to_string()))?;
+    let view = RecordView::parse(json).map_err(|error| broken(error.to_string()))?;
     let out = if arguments.body {
         view.body().into_owned()
     } else if arguments.json {
@@ -96,7 +95,7 @@ pub(super) async fn run(arguments: ShowArguments) -> Result<Exit, Failure> {
         stored
     } else {
         let exchange = classify(&view, &entry.key, entry.time);
-        let page = report::render_page(&json, &exchange, now.time_zone());
+        let page = report::render_page(json, &exchange, now.time_zone());
         page.map_err(|error| broken(error.to_string()))?.into_bytes()
     };
     // A closed pipe (`| head`) is the reader's choice.
@@ -137,21 +136,18 @@ async fn by_scan(source: &Arc<dyn LogSource>, id: &str, window: &Window) -> Resu
     let is_success = |entry: &Entry| entry.told.is_some_and(|told| told.error_origin.is_none());
     let (successes, failures): (Vec<_>, Vec<_>) = logs.entries.into_iter().partition(is_success);
     let mut unread = 0;
-    for batch in failures.chunks(BATCH).chain(successes.chunks(BATCH)) {
-        let filter = Prefilter::new(id, &[]);
-        let reading = read::read(Arc::clone(source), batch.to_vec(), filter, "", |_| ()).await;
+    for group in [failures, successes] {
+        let wanted = id.to_owned();
+        let aim = Aim {
+            prefilter: Prefilter::new("", &[]).or_literal(id),
+            words: String::new(),
+            until: Some(Box::new(move |exchange| exchange.has_id(&wanted))),
+        };
+        let reading = read(Arc::clone(source), group, aim).await;
         unread += reading.unread.len();
-        let found = reading.exchanges.iter().find(|exchange| has_id(exchange, id));
-        if let Some(found) = found {
-            let entry = batch.iter().find(|entry| entry.key == found.key).cloned();
-            return Ok(Found { entry, unread });
+        if let Some(found) = reading.exchanges.iter().find(|exchange| exchange.has_id(id)) {
+            return Ok(Found { entry: Some(entry_of(&found.key)), unread });
         }
     }
     Ok(Found { entry: None, unread })
-}
-
-fn has_id(exchange: &Exchange, id: &str) -> bool {
-    exchange.exchange_id == id
-        || exchange.upstream_request_id.as_deref() == Some(id)
-        || exchange.cf_ray.as_deref() == Some(id)
 }

@@ -14,7 +14,7 @@ use super::{Exit, Failure, current_time, say};
 use crate::list::{self, Entry};
 use crate::needle::Prefilter;
 use crate::question::Filters;
-use crate::read;
+use crate::read::{Aim, read};
 use crate::report::Line;
 use crate::source::LogSource;
 use crate::tail::{FAR, FAR_EVERY, NEAR, Rate, Shown};
@@ -176,8 +176,8 @@ impl Watch {
         let mut exchanges = std::collections::HashMap::new();
         if !self.denied && !new.is_empty() {
             let source = Arc::clone(&self.source);
-            let reading =
-                read::read(source, new.clone(), Prefilter::everything(), "", |_| ()).await;
+            let aim = Aim { prefilter: Prefilter::everything(), words: String::new(), until: None };
+            let reading = read(source, new.clone(), aim).await;
             for unread in reading.unread {
                 if unread.denied {
                     self.denied = true;

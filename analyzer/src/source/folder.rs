@@ -1,14 +1,14 @@
 //! Logs in a folder.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use super::{Depth, Listed, Listing, LogSource, SourceError};
+use super::{Depth, Listed, Listing, LogSource, Part, Rates, SourceError};
 
 /// Reads logs below a folder.
 pub struct FolderSource {
@@ -77,15 +77,19 @@ impl LogSource for FolderSource {
         })
     }
 
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Bytes, SourceError>> {
+    fn get<'a>(&'a self, key: &'a str, part: Part) -> BoxFuture<'a, Result<Bytes, SourceError>> {
         Box::pin(async move {
             let path = self.root.join(key);
-            read_file(&path).map(Bytes::from).map_err(|error| explain(&path, &error))
+            read_file(&path, part).map(Bytes::from).map_err(|error| explain(&path, &error))
         })
     }
 
     fn concurrency(&self) -> usize {
         8
+    }
+
+    fn rates(&self) -> Rates {
+        Rates::DISK
     }
 
     fn place(&self) -> String {
@@ -94,11 +98,19 @@ impl LogSource for FolderSource {
 }
 
 /// Reads a file, and nothing that could go on for ever: a pipe or a device.
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
+fn read_file(path: &Path, part: Part) -> io::Result<Vec<u8>> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
-    fs::read(path)
+    let most = match part {
+        Part::Whole => u64::MAX,
+        Part::Head(bytes) => bytes,
+    };
+    let size = usize::try_from(metadata.len().min(most)).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(size);
+    fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn explain(path: &Path, error: &io::Error) -> SourceError {

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
+use analyzer::source::S3Source;
+use aws_config::SdkConfig;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use benches::corpus::Object;
 use benches::s3::{ACCESS_KEY, MemoryS3, SECRET_KEY};
 use schemas::record::LogRecord;
@@ -176,6 +179,11 @@ impl Bucket {
         bucket
     }
 
+    /// The bucket as a source.
+    pub(crate) async fn source(&self) -> S3Source {
+        S3Source::with(config(&self.0), BUCKET, "codex").await.expect("a bucket")
+    }
+
     pub(crate) fn put(&self, object: &Object) {
         self.0.insert(
             &format!("codex/{}", object.key),
@@ -235,4 +243,15 @@ pub(crate) fn server_error(number: u32, started_at: &str) -> LogRecord {
 /// The object of a record, under its key.
 pub(crate) fn object(record: &LogRecord) -> Object {
     benches::corpus::object(record)
+}
+
+/// Settings that lead to a server.
+pub(crate) fn config(server: &MemoryS3) -> SdkConfig {
+    let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .endpoint_url(server.url())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
 }

@@ -35,6 +35,29 @@ pub struct Plan {
     pub bodies: Bodies,
 }
 
+impl Plan {
+    /// When the last hour ends.
+    #[must_use]
+    pub fn until(&self) -> Timestamp {
+        self.since + SignedDuration::from_hours(self.hours.into())
+    }
+
+    fn moment(&self, random: &mut SplitMix) -> Timestamp {
+        let span = self.hours as usize * 3_600_000;
+        let ms = i64::try_from(random.below(span)).unwrap_or_default();
+        self.since + SignedDuration::from_millis(ms)
+    }
+}
+
+/// How the objects of a corpus are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// As the proxy packs them.
+    Zstd,
+    /// Not at all.
+    Plain,
+}
+
 /// How large the answers in a corpus are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bodies {
@@ -66,10 +89,8 @@ impl Corpus {
     pub fn new(plan: &Plan) -> Self {
         let mut random = SplitMix::new(plan.seed);
         let mut corpus = Self::default();
-        let span = plan.hours as usize * 3_600_000;
         for number in 0..plan.objects {
-            let ms = i64::try_from(random.below(span)).unwrap_or_default();
-            let at = plan.since + SignedDuration::from_millis(ms);
+            let at = plan.moment(&mut random);
             let (object, known) = match random.below(1_000) {
                 n if n < TOLD_SUCCESSES => {
                     store::told(&record::success(&mut random, at, plan.bodies))
@@ -86,6 +107,34 @@ impl Corpus {
                 }
                 _ => store::old(&mut random, old::record(&mut random_of(number, plan), at, number)),
             };
+            corpus.objects.push(object);
+            corpus.known.push(known);
+        }
+        corpus
+    }
+
+    /// Makes a corpus of records of version 1 under keys that tell a time and no outcome.
+    #[must_use]
+    pub fn without_outcomes(plan: &Plan, packing: Packing) -> Self {
+        Self::of_version_1(plan, |draft| store::without_outcome(draft, packing))
+    }
+
+    /// Makes a corpus of records of version 1 under keys that tell their outcome.
+    #[must_use]
+    pub fn with_outcomes(plan: &Plan) -> Self {
+        Self::of_version_1(plan, store::told)
+    }
+
+    fn of_version_1(plan: &Plan, store: impl Fn(&record::Draft) -> (Object, Known)) -> Self {
+        let mut random = SplitMix::new(plan.seed);
+        let mut corpus = Self::default();
+        for number in 0..plan.objects {
+            let at = plan.moment(&mut random);
+            let draft = match random.below(1_000) {
+                n if n < TOLD_FAILURES => record::failure(&mut random, at, number),
+                _ => record::success(&mut random, at, plan.bodies),
+            };
+            let (object, known) = store(&draft);
             corpus.objects.push(object);
             corpus.known.push(known);
         }

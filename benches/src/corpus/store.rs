@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use schemas::key::{ExchangeId, LOGS, LogKey};
 use schemas::record::LogRecord;
 
+use super::Packing;
 use super::old::OldDraft;
 use super::record::Draft;
 use super::truth::{Known, says};
@@ -41,6 +42,19 @@ pub(super) fn told(draft: &Draft) -> (Object, Known) {
     let object = object(&draft.record);
     let known = known(&object.key, true, draft);
     (object, known)
+}
+
+/// Stores a record under a key that tells its time and no outcome.
+pub(super) fn without_outcome(draft: &Draft, packing: Packing) -> (Object, Known) {
+    let record = &draft.record;
+    let hour = LogKey::hour_prefix(record.started_at);
+    let name = format!("{hour}{}-{}.json", stamp(record.started_at), record.exchange_id);
+    let (key, bytes) = match packing {
+        Packing::Zstd => (name + ".zst", encoded(record)),
+        Packing::Plain => (name, record.to_json().expect("all numbers are finite").0),
+    };
+    let known = known(&key, false, draft);
+    (Object { key, bytes, modified: written(record) }, known)
 }
 
 /// Stores a record under a key that tells no outcome.

@@ -5,7 +5,10 @@
 
 use std::collections::VecDeque;
 
-use s3s::{S3Error, s3_error};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use s3s::{S3Error, S3ErrorCode, s3_error};
+
+use crate::upstream::SplitMix;
 
 /// A kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +32,19 @@ pub enum Failure {
     Internal,
     /// 403 `AccessDenied`.
     AccessDenied,
+    /// 404 `NoSuchKey`: deleted after it was listed.
+    Missing,
+    /// 400 `ExpiredToken`: temporary credentials have run out.
+    ExpiredToken,
+    /// 301 `PermanentRedirect`: the bucket is in `eu-west-1`.
+    OtherRegion,
     /// The body stops half way, and the connection is dropped: [`Operation::Get`] only.
     Truncate,
     /// The object is stored, and the answer is 500 `InternalError`: [`Operation::Put`] only.
     StoredUntold,
     /// The object is stored, and no answer ever comes: [`Operation::Put`] only.
     StoredUnanswered,
-    /// The connection is dropped, and nothing is stored: [`Operation::Put`] only.
+    /// The connection is dropped without an answer, and nothing is stored.
     Reset,
     /// The object is stored, and the connection is dropped: [`Operation::Put`] only.
     StoredReset,
@@ -68,49 +77,72 @@ impl Counts {
 
 /// The failures that are still to come.
 #[derive(Default)]
-pub(crate) struct Orders(VecDeque<(Operation, Failure, usize)>);
+pub(crate) struct Orders {
+    /// One after another.
+    due: VecDeque<(Operation, Failure, usize)>,
+    /// Now and then.
+    chances: Vec<Chance>,
+}
+
+/// A failure that meets so many of a thousand requests, chosen by its seed.
+struct Chance {
+    operation: Operation,
+    failure: Failure,
+    of_thousand: usize,
+    random: SplitMix,
+}
 
 impl Orders {
     pub(crate) fn add(&mut self, operation: Operation, failure: Failure, times: usize) {
-        assert!(
-            failure != Failure::Truncate || operation == Operation::Get,
-            "only the body of a GET can be cut",
-        );
-        let is_of_put = matches!(
-            failure,
-            Failure::StoredUntold
-                | Failure::StoredUnanswered
-                | Failure::Reset
-                | Failure::StoredReset
-        );
-        assert!(!is_of_put || operation == Operation::Put, "only a PUT fails like this");
-        self.0.push_back((operation, failure, times));
+        failure.check(operation);
+        self.due.push_back((operation, failure, times));
+    }
+
+    pub(crate) fn add_chance(
+        &mut self,
+        operation: Operation,
+        failure: Failure,
+        of_thousand: usize,
+        seed: u64,
+    ) {
+        failure.check(operation);
+        let random = SplitMix::new(seed);
+        self.chances.push(Chance { operation, failure, of_thousand, random });
     }
 
     /// Forgets every order.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    /// Takes a failure that drops the connection of a PUT, if that is what is due.
-    pub(crate) fn take_reset(&mut self) -> Option<Failure> {
-        self.0.retain(|&(_, _, times)| times > 0);
-        let (_, failure, times) = self.0.iter_mut().find(|order| order.0 == Operation::Put)?;
-        let is_reset = matches!(failure, Failure::Reset | Failure::StoredReset);
-        *times -= usize::from(is_reset);
-        is_reset.then_some(*failure)
+        self.due.clear();
+        self.chances.clear();
     }
 
     /// Takes the failure that is due for this request, or `None`.
     pub(crate) fn take(&mut self, operation: Operation) -> Option<Failure> {
-        self.0.retain(|&(_, _, times)| times > 0);
-        let (_, failure, times) = self.0.iter_mut().find(|order| order.0 == operation)?;
-        *times -= 1;
-        Some(*failure)
+        self.due.retain(|&(_, _, times)| times > 0);
+        if let Some((_, failure, times)) = self.due.iter_mut().find(|order| order.0 == operation) {
+            *times -= 1;
+            return Some(*failure);
+        }
+        let mut of_kind = self.chances.iter_mut().filter(|chance| chance.operation == operation);
+        of_kind.find_map(|chance| {
+            (chance.random.below(1_000) < chance.of_thousand).then_some(chance.failure)
+        })
     }
 }
 
 impl Failure {
+    /// Refuses a failure that this operation cannot have.
+    fn check(self, operation: Operation) {
+        let is_of = match self {
+            Self::Truncate => operation == Operation::Get,
+            Self::StoredUntold | Self::StoredUnanswered | Self::StoredReset => {
+                operation == Operation::Put
+            }
+            _ => true,
+        };
+        assert!(is_of, "{operation:?} cannot fail by {self:?}");
+    }
+
     /// Returns the error to answer with, or `None` for a failure that begins as a success.
     pub(crate) fn error(self) -> Option<S3Error> {
         match self {
@@ -120,6 +152,17 @@ impl Failure {
                 "We encountered an internal error. Please try again."
             )),
             Self::AccessDenied => Some(s3_error!(AccessDenied, "Access Denied")),
+            Self::Missing => Some(s3_error!(NoSuchKey, "The specified key does not exist.")),
+            Self::ExpiredToken => Some(s3_error!(ExpiredToken, "The provided token has expired.")),
+            Self::OtherRegion => {
+                let message = "The bucket you are attempting to access must be addressed using \
+                               the specified endpoint.";
+                let mut error = S3Error::with_message(S3ErrorCode::PermanentRedirect, message);
+                let region = HeaderValue::from_static("eu-west-1");
+                let name = HeaderName::from_static("x-amz-bucket-region");
+                error.set_headers(HeaderMap::from_iter([(name, region)]));
+                Some(error)
+            }
             Self::Truncate
             | Self::StoredUntold
             | Self::StoredUnanswered

@@ -13,7 +13,7 @@ use std::{
     io::{self, ErrorKind::ConnectionReset},
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -46,6 +46,8 @@ struct State {
     store: Store,
     counts: Counts,
     orders: failure::Orders,
+    /// How long every answer waits.
+    latency: Duration,
     /// Keys that were stored a second time with other bytes.
     overwritten: Vec<String>,
 }
@@ -59,22 +61,31 @@ impl MemoryS3 {
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (service, orders) = (builder.build(), Arc::clone(&state));
-        let service = service_fn(move |request: Request<Incoming>| {
-            let is_put = request.method() == Method::PUT;
-            let reset = is_put.then(|| lock(&orders).orders.take_reset()).flatten();
-            if reset == Some(Failure::Reset) {
-                lock(&orders).counts.add(Operation::Put);
-            }
+        let service = service_fn(move |mut request: Request<Incoming>| {
             let service = service.clone();
+            let (failure, latency) = {
+                let mut state = lock(&orders);
+                (operation(&request).and_then(|one| state.orders.take(one)), state.latency)
+            };
+            if failure == Some(Failure::Reset)
+                && let Some(operation) = operation(&request)
+            {
+                lock(&orders).counts.add(operation);
+            }
+            failure.map(|failure| request.extensions_mut().insert(failure));
             async move {
-                if reset != Some(Failure::Reset) {
-                    let answer = service.call(request.map(s3s::Body::from)).await;
-                    if reset.is_none() {
-                        return answer.map_err(io::Error::other);
-                    }
+                if !latency.is_zero() {
+                    tokio::time::sleep(latency).await;
                 }
-                // An error drops the connection.
-                Err(ConnectionReset.into())
+                match failure {
+                    // An error drops the connection.
+                    Some(Failure::Reset) => Err(ConnectionReset.into()),
+                    Some(Failure::StoredReset) => {
+                        let _ = service.call(request.map(s3s::Body::from)).await;
+                        Err(ConnectionReset.into())
+                    }
+                    _ => service.call(request.map(s3s::Body::from)).await.map_err(io::Error::other),
+                }
             }
         });
         let server = Server::start(address, service).await?;
@@ -118,6 +129,27 @@ impl MemoryS3 {
         lock(&self.state).orders.clear();
     }
 
+    /// Makes every answer wait this long.
+    pub fn set_latency(&self, latency: Duration) {
+        lock(&self.state).latency = latency;
+    }
+
+    /// Makes so many of a thousand requests of this kind fail, at random by this seed, until it is
+    /// taken back.
+    ///
+    /// # Panics
+    ///
+    /// When the failure is one that this operation cannot have.
+    pub fn fail_often(
+        &self,
+        operation: Operation,
+        failure: Failure,
+        of_thousand: usize,
+        seed: u64,
+    ) {
+        lock(&self.state).orders.add_chance(operation, failure, of_thousand, seed);
+    }
+
     /// Makes the next `times` requests of this kind fail; orders are carried out one after another.
     ///
     /// # Panics
@@ -126,6 +158,19 @@ impl MemoryS3 {
     pub fn fail_next(&self, operation: Operation, failure: Failure, times: usize) {
         lock(&self.state).orders.add(operation, failure, times);
     }
+}
+
+/// Tells what kind of request this is, before it is parsed as a whole.
+fn operation<B>(request: &Request<B>) -> Option<Operation> {
+    let query = request.uri().query().unwrap_or_default();
+    let is_list = query.split('&').any(|pair| pair == "list-type=2");
+    Some(match *request.method() {
+        Method::GET if is_list => Operation::List,
+        Method::GET => Operation::Get,
+        Method::HEAD => Operation::Head,
+        Method::PUT => Operation::Put,
+        _ => return None,
+    })
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {

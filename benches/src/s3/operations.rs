@@ -38,11 +38,10 @@ impl Operations {
         lock(&self.0)
     }
 
-    /// Counts a request; returns the failure that only its body shows, or fails here and now.
-    fn begin(&self, operation: Operation) -> S3Result<Option<Failure>> {
-        let mut state = self.state();
-        state.counts.add(operation);
-        let failure = state.orders.take(operation);
+    /// Counts a request; returns the failure that only its end shows, or fails here and now.
+    fn begin<T>(&self, operation: Operation, request: &S3Request<T>) -> S3Result<Option<Failure>> {
+        self.state().counts.add(operation);
+        let failure = request.extensions.get::<Failure>().copied();
         match failure.and_then(Failure::error) {
             Some(error) => Err(error),
             None => Ok(failure),
@@ -76,8 +75,8 @@ impl S3 for Operations {
         &self,
         request: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
+        let failure = self.begin(Operation::Put, &request)?;
         let input = request.input;
-        let failure = self.begin(Operation::Put)?;
         let mut body = input.body.map_or_else(S3Body::empty, S3Body::from);
         let body = body
             .store_all_limited(usize::MAX)
@@ -115,8 +114,8 @@ impl S3 for Operations {
         &self,
         request: S3Request<GetObjectInput>,
     ) -> S3Result<S3Response<GetObjectOutput>> {
+        let failure = self.begin(Operation::Get, &request)?;
         let input = request.input;
-        let failure = self.begin(Operation::Get)?;
         let object = object(existing(self.state().store.get(&input.bucket))?, &input.key)?.clone();
 
         let whole = length(object.body.len());
@@ -154,8 +153,8 @@ impl S3 for Operations {
         &self,
         request: S3Request<HeadObjectInput>,
     ) -> S3Result<S3Response<HeadObjectOutput>> {
+        self.begin(Operation::Head, &request)?;
         let input = request.input;
-        self.begin(Operation::Head)?;
         let object = object(existing(self.state().store.get(&input.bucket))?, &input.key)?.clone();
         Ok(S3Response::new(HeadObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
@@ -183,8 +182,8 @@ impl S3 for Operations {
         &self,
         request: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
+        self.begin(Operation::List, &request)?;
         let input = request.input;
-        self.begin(Operation::List)?;
         let max_keys = input.max_keys.unwrap_or(MOST_KEYS).clamp(0, MOST_KEYS);
         let after = match &input.continuation_token {
             Some(token) => Some(Position::parse(token).ok_or_else(|| {

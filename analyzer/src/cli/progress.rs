@@ -1,0 +1,48 @@
+//! Progress for whoever waits at a terminal: what is to come, then how far it has come.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::task::JoinHandle;
+
+use crate::read::Progress;
+use crate::scan::Estimate;
+
+/// How often a bar moves.
+const STEP: Duration = Duration::from_millis(100);
+
+/// A bar on a terminal, and nothing elsewhere; dropping it clears the line.
+pub(super) struct Bar(Option<(ProgressBar, JoinHandle<()>)>);
+
+impl Bar {
+    /// Starts a bar.
+    pub(super) fn new(estimate: &Estimate, progress: Arc<Progress>) -> Self {
+        if !io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let style = ProgressStyle::with_template("reading {msg} {bar:30} {pos}/{len} {eta}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(estimate.logs).with_style(style);
+        bar.set_message(estimate.to_string());
+        let moving = bar.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                moving.set_position(progress.logs.load(Ordering::Relaxed));
+                tokio::time::sleep(STEP).await;
+            }
+        });
+        Self(Some((bar, task)))
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some((bar, task)) = &self.0 {
+            task.abort();
+            bar.finish_and_clear();
+        }
+    }
+}
