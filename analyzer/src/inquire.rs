@@ -64,7 +64,9 @@ pub async fn inquire<E>(
     };
     let watched = async {
         match deployment {
-            Some(deployment) => Some(Box::pin(observe(deployment, &window, scope, question.now)).await),
+            Some(deployment) => {
+                Some(Box::pin(observe(deployment, &window, scope, question.now)).await)
+            }
             None => None,
         }
     };

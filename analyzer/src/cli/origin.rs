@@ -182,7 +182,7 @@ async fn ask(arguments: &OriginArguments, question: &Question) -> Result<Inquiry
     let deployment = if may_ask { Some(place.deployment().await) } else { None };
     let found = deployment.as_ref().and_then(|deployment| deployment.source.clone());
     let source = named.or(found);
-    let look = source.as_deref().map(|place| look(place, question, arguments.yes));
+    let look = source.as_deref().map(|place| Box::pin(look(place, question, arguments.yes)));
     let deployment = deployment.filter(|_| !arguments.no_cloudwatch);
     inquire(question, look, deployment.as_ref()).await
 }
