@@ -10,10 +10,10 @@ use schemas::body::Terminal;
 use schemas::key::{ExchangeId, LogKey};
 use schemas::origin::{Ending, Origin};
 
-use crate::classify::Exchange;
-use crate::list::{Entry, Order};
-use crate::needle::Prefilter;
-use crate::recognise::{Recognised, StreamEnding, Wanted};
+use crate::logs::classify::Exchange;
+use crate::logs::list::{Entry, Order};
+use crate::logs::needle::Prefilter;
+use crate::text::recognise::{Recognised, StreamEnding, Wanted};
 use crate::window::Window;
 
 /// Successes that are read to see whether a developer reaches this proxy at all.

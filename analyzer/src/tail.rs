@@ -9,7 +9,7 @@ use std::collections::{HashSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use schemas::origin::Origin;
 
-use crate::list::Entry;
+use crate::logs::list::Entry;
 
 /// How far back each look goes: an exchange takes 15 minutes at most on Lambda, and then its log is
 /// written.

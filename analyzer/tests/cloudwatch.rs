@@ -1,8 +1,8 @@
 //! What AWS saw of a function, read from moto: metrics, deaths, unfinished exchanges, spilled records.
 
-use analyzer::cloudwatch::{DeathKind, Observed, Scope, Trouble, observe};
-use analyzer::deployment::{Deployment, Names};
-use analyzer::permission::Action;
+use analyzer::aws::cloudwatch::{DeathKind, Observed, Scope, Trouble, observe};
+use analyzer::aws::deployment::{Deployment, Names};
+use analyzer::aws::permission::Action;
 use analyzer::window::Window;
 use jiff::{SignedDuration, Timestamp};
 use schemas::journal::{Ended, Fate, Line, Started};

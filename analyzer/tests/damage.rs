@@ -4,11 +4,11 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use analyzer::classify::Exchange;
-use analyzer::list::list;
-use analyzer::needle::Prefilter;
-use analyzer::read::{Aim, read};
-use analyzer::source::{Depth, FolderSource, Listing, LogSource, Part, Rates, SourceError};
+use analyzer::logs::classify::Exchange;
+use analyzer::logs::list::list;
+use analyzer::logs::needle::Prefilter;
+use analyzer::logs::read::{Aim, read};
+use analyzer::logs::source::{Depth, FolderSource, Listing, LogSource, Part, Rates, SourceError};
 use analyzer::window::Window;
 use benches::corpus::{Bodies, Corpus, Object, Plan, Query};
 use bytes::Bytes;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use analyzer::classify::classify;
+use analyzer::logs::classify::classify;
 use jiff::Timestamp;
 use schemas::catalogue::CATALOGUE;
 use schemas::view::RecordView;

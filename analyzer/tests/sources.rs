@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use analyzer::source::{Depth, FolderSource, Listing, LogSource, Part, S3Source, SourceError};
+use analyzer::logs::source::{
+    Depth, FolderSource, Listing, LogSource, Part, S3Source, SourceError,
+};
 use benches::s3::MemoryS3;
 
 use crate::common::{BUCKET, Folder, config};

@@ -4,9 +4,9 @@
 //! `texts/known.json` holds texts written down from documentation, issues and source. Here the text
 //! is all there is, so nothing is certain that a server had a part in.
 
-use analyzer::judge::judge;
 use analyzer::question::{Filters, Question};
-use analyzer::recognise::recognise;
+use analyzer::text::recognise::recognise;
+use analyzer::verdict::judge::judge;
 use analyzer::verdict::{Confidence, Verdict};
 use analyzer::window::Window;
 use jiff::Timestamp;

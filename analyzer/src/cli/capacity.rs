@@ -8,11 +8,11 @@ use serde_json::json;
 
 use super::named::Named;
 use super::{Exit, Failure, current_time, end_of_unseen, print, say_unseen, window};
-use crate::capacity::{AccountSlots, Capacity, State, capacity};
-use crate::cloudwatch::{Observed, Scope, Unseen, grouped, observe};
-use crate::deployment::Deployment;
-use crate::deployment::lambda::Lambda;
-use crate::permission::Action;
+use crate::aws::capacity::{AccountSlots, Capacity, State, capacity};
+use crate::aws::cloudwatch::{Observed, Scope, Unseen, grouped, observe};
+use crate::aws::deployment::Deployment;
+use crate::aws::deployment::lambda::Lambda;
+use crate::aws::permission::Action;
 
 #[derive(Args)]
 #[command(after_help = "\

@@ -21,8 +21,8 @@ use jiff::{SignedDuration, Zoned};
 
 pub use exit::Exit;
 
-use crate::cloudwatch::Unseen;
-use crate::permission::Action;
+use crate::aws::cloudwatch::Unseen;
+use crate::aws::permission::Action;
 use crate::window::{Window, parse_moment};
 
 /// How far the proxy's clock, or Lambda's, may be ahead of ours.

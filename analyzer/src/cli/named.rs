@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::deployment::{DEFAULT_STACK, Names};
+use crate::aws::deployment::{DEFAULT_STACK, Names};
 
 /// Which deployment is meant.
 #[derive(Args, Clone, Debug)]

@@ -10,10 +10,10 @@ use super::progress::Bar;
 use super::{Exit, Failure, current_time, say, say_unseen};
 use crate::aws::{self, Trouble};
 use crate::inquire::{Inquiry, inquire};
+use crate::logs::scan::{Consent, ScanError, Scanned, scan};
 use crate::question::{Filters, Question};
-use crate::recognise::recognise;
 use crate::report::{self, Answer};
-use crate::scan::{Consent, ScanError, Scanned, scan};
+use crate::text::recognise::recognise;
 use crate::verdict::Confidence;
 use crate::window::{Window, parse_moment};
 

@@ -4,8 +4,8 @@ use clap::Args;
 
 use super::named::Named;
 use super::{Exit, Failure, print, say};
-use crate::deployment::Deployment;
-use crate::permission::{self, Asking};
+use crate::aws::deployment::Deployment;
+use crate::aws::permission::{self, Asking};
 
 #[derive(Args)]
 #[command(after_help = "\

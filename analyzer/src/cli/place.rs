@@ -7,8 +7,8 @@ use clap::Args;
 
 use super::named::Named;
 use super::{Exit, Failure, say_unseen};
-use crate::deployment::Deployment;
-use crate::source::{self, LogSource, SourceError};
+use crate::aws::deployment::Deployment;
+use crate::logs::source::{self, LogSource, SourceError};
 
 /// Where the logs are, and which deployment knows where.
 #[derive(Args, Clone, Debug)]

@@ -8,8 +8,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
-use crate::read::Progress;
-use crate::scan::Estimate;
+use crate::logs::read::Progress;
+use crate::logs::scan::Estimate;
 
 /// How often a bar moves.
 const STEP: Duration = Duration::from_millis(100);

@@ -10,10 +10,10 @@ use serde_json::json;
 
 use super::named::Named;
 use super::{Exit, Failure, current_time, end_of_unseen, print, say, say_unseen, window};
-use crate::cloudwatch::{Limits, Scope, Unseen, observe_within};
-use crate::deployment::Deployment;
-use crate::permission::Action;
-use crate::recover::{self, Recovered};
+use crate::aws::cloudwatch::{Limits, Scope, Unseen, observe_within};
+use crate::aws::deployment::Deployment;
+use crate::aws::permission::Action;
+use crate::aws::recover::{self, Recovered};
 use crate::report::printable;
 use schemas::spill::Spilled;
 

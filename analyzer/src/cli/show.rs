@@ -10,13 +10,13 @@ use schemas::view::RecordView;
 
 use super::place::{Place, unreachable};
 use super::{Exit, Failure, current_time, say};
-use crate::classify::classify;
-use crate::decode::{Decoder, RECORD_LIMIT};
-use crate::list::{self, Entry};
-use crate::needle::Prefilter;
-use crate::read::{Aim, read};
+use crate::logs::classify::classify;
+use crate::logs::decode::{Decoder, RECORD_LIMIT};
+use crate::logs::list::{self, Entry};
+use crate::logs::needle::Prefilter;
+use crate::logs::read::{Aim, read};
+use crate::logs::source::{LogSource, Part};
 use crate::report;
-use crate::source::{LogSource, Part};
 use crate::window::{Window, parse_moment};
 
 /// How far from the time in its id an exchange can stand: clocks are read once, hours begin.

@@ -11,12 +11,12 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::place::{Place, unreachable};
 use super::{Exit, Failure, current_time, say};
-use crate::list::{self, Entry};
-use crate::needle::Prefilter;
+use crate::logs::list::{self, Entry};
+use crate::logs::needle::Prefilter;
+use crate::logs::read::{Aim, read};
+use crate::logs::source::LogSource;
 use crate::question::Filters;
-use crate::read::{Aim, read};
 use crate::report::Line;
-use crate::source::LogSource;
 use crate::tail::{FAR, FAR_EVERY, NEAR, Rate, Shown};
 use crate::window::Window;
 

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::named::Named;
 use super::{Exit, Failure, current_time, print, say};
-use crate::deployment::Deployment;
+use crate::aws::deployment::Deployment;
+use crate::aws::validate::{self, Check, Health, Status};
 use crate::report::printable;
-use crate::validate::{self, Check, Health, Status};
 
 #[derive(Args)]
 #[command(after_help = "\

@@ -6,8 +6,8 @@ use schemas::origin::Origin;
 use serde::Serialize;
 
 use super::printable;
-use crate::classify::Exchange;
-use crate::list::Entry;
+use crate::logs::classify::Exchange;
+use crate::logs::list::Entry;
 
 /// An exchange, as far as its log, or only the key of it, tells.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -8,9 +8,9 @@ use schemas::origin::{Acts, Origin};
 use serde::Serialize;
 
 use super::Answer;
-use crate::cloudwatch::{Counts, Observed, Sum};
-use crate::evidence::Evidence;
-use crate::turn::Turns;
+use crate::aws::cloudwatch::{Counts, Observed, Sum};
+use crate::verdict::evidence::Evidence;
+use crate::verdict::turn::Turns;
 use crate::verdict::{About, Confidence};
 
 /// The answer of `analyzer origin --json`.

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use schemas::origin::{Acts, Origin};
 
 use super::Answer;
-use crate::classify::Exchange;
-use crate::evidence::Evidence;
-use crate::turn::Turns;
+use crate::logs::classify::Exchange;
+use crate::verdict::evidence::Evidence;
+use crate::verdict::turn::Turns;
 use crate::verdict::{About, Confidence};
 use crate::window::ago;
 

@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use schemas::symptom::Symptom;
 
-use crate::cloudwatch::{Observed, Sum};
-use crate::evidence::Evidence;
-use crate::recognise::Recognised;
+use crate::aws::cloudwatch::{Observed, Sum};
+use crate::text::recognise::Recognised;
 use crate::verdict::Verdict;
+use crate::verdict::evidence::Evidence;
 use crate::window::Window;
 
 pub use exchange::{Line, duration};

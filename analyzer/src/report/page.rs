@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::exchange::duration;
 use super::lines::words_of;
 use super::printable;
-use crate::advice::about;
-use crate::classify::Exchange;
+use crate::logs::classify::Exchange;
+use crate::verdict::advice::about;
 
 /// Characters of a body that are shown; `--body` prints all of it.
 const SHOWN: usize = 4_000;

@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use analyzer::source::{self, Depth, LogSource, Part};
+use analyzer::logs::source::{self, Depth, LogSource, Part};
 use clap::{Parser, ValueEnum};
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};

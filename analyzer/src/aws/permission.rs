@@ -1,0 +1,347 @@
+//! Rights of AWS: one table says which command needs which, on what, and why.
+//!
+//! Policies (`analyzer permissions`), hints and what could not be seen
+//! ([`crate::aws::cloudwatch::Unseen`]) all take their names from here.
+
+use std::collections::BTreeMap;
+
+use clap::ValueEnum;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::aws::deployment::Deployment;
+
+/// A right, as IAM names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// Reads metrics.
+    GetMetricData,
+    /// Reads the lines of a log group.
+    FilterLogEvents,
+    /// Reads a log group's settings.
+    DescribeLogGroups,
+    /// Reads a function's settings.
+    GetFunctionConfiguration,
+    /// Reads how many slots a function has.
+    GetFunctionConcurrency,
+    /// Reads the settings of a Function URL.
+    GetFunctionUrlConfig,
+    /// Reads who may invoke a function.
+    GetPolicy,
+    /// Reads the account's limits.
+    GetAccountSettings,
+    /// Reads a table's rows.
+    Scan,
+    /// Lists a bucket.
+    ListBucket,
+    /// Reads an object.
+    GetObject,
+    /// Writes an object.
+    PutObject,
+    /// Reads a bucket's guard against the public.
+    GetBucketPublicAccessBlock,
+    /// Reads what is encrypted under a key.
+    Decrypt,
+    /// Encrypts under a key.
+    GenerateDataKey,
+    /// Reads a secret's settings, and not the secret.
+    DescribeSecret,
+}
+
+/// What a right is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Thing {
+    /// Rights that IAM knows for everything only.
+    Everything,
+    Function,
+    LogGroup,
+    /// Log groups are described by a prefix of their names.
+    LogGroups,
+    Table,
+    /// The bucket, listed below the logs.
+    Listing,
+    Bucket,
+    /// The logs in it.
+    Logs,
+    /// The key that the logs are encrypted under.
+    LogsKey,
+    Secret,
+}
+
+/// A right: its name, and what it is about.
+struct Entry {
+    action: Action,
+    name: &'static str,
+    thing: Thing,
+}
+
+const fn entry(action: Action, name: &'static str, thing: Thing) -> Entry {
+    Entry { action, name, thing }
+}
+
+/// Every right, in the order of [`Action`].
+const ENTRIES: [Entry; 16] = [
+    entry(Action::GetMetricData, "cloudwatch:GetMetricData", Thing::Everything),
+    entry(Action::FilterLogEvents, "logs:FilterLogEvents", Thing::LogGroup),
+    entry(Action::DescribeLogGroups, "logs:DescribeLogGroups", Thing::LogGroups),
+    entry(Action::GetFunctionConfiguration, "lambda:GetFunctionConfiguration", Thing::Function),
+    entry(Action::GetFunctionConcurrency, "lambda:GetFunctionConcurrency", Thing::Function),
+    entry(Action::GetFunctionUrlConfig, "lambda:GetFunctionUrlConfig", Thing::Function),
+    entry(Action::GetPolicy, "lambda:GetPolicy", Thing::Function),
+    entry(Action::GetAccountSettings, "lambda:GetAccountSettings", Thing::Everything),
+    entry(Action::Scan, "dynamodb:Scan", Thing::Table),
+    entry(Action::ListBucket, "s3:ListBucket", Thing::Listing),
+    entry(Action::GetObject, "s3:GetObject", Thing::Logs),
+    entry(Action::PutObject, "s3:PutObject", Thing::Logs),
+    entry(Action::GetBucketPublicAccessBlock, "s3:GetBucketPublicAccessBlock", Thing::Bucket),
+    entry(Action::Decrypt, "kms:Decrypt", Thing::LogsKey),
+    entry(Action::GenerateDataKey, "kms:GenerateDataKey", Thing::LogsKey),
+    entry(Action::DescribeSecret, "secretsmanager:DescribeSecret", Thing::Secret),
+];
+
+const _: () = {
+    let mut index = 0;
+    while index < ENTRIES.len() {
+        assert!(ENTRIES[index].action as usize == index, "the table has the order of the type");
+        index += 1;
+    }
+};
+
+impl Action {
+    fn entry(self) -> &'static Entry {
+        &ENTRIES[self as usize]
+    }
+
+    /// Returns its name, as IAM writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.entry().name
+    }
+}
+
+/// A command that asks AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Asking {
+    /// Whose error a text is.
+    Origin,
+    /// One exchange, whole.
+    Show,
+    /// New exchanges as they land.
+    Tail,
+    /// Whether there are slots enough.
+    Capacity,
+    /// Spilled records to their place; the one that writes.
+    Recover,
+    /// Whether a deployment is well.
+    Validate,
+}
+
+/// A right that a command uses, and what for.
+pub struct Need {
+    /// The right.
+    pub action: Action,
+    /// What for.
+    pub why: &'static str,
+}
+
+const fn need(action: Action, why: &'static str) -> Need {
+    Need { action, why }
+}
+
+const FIND: Need = need(Action::GetFunctionConfiguration, "finds bucket, table and log group");
+const LIST: Need = need(Action::ListBucket, "lists the logs of a window; keys alone tell much");
+const READ: Need = need(Action::GetObject, "reads logs: request ids, models, words");
+const DECRYPT: Need = need(Action::Decrypt, "reads logs of an encrypted bucket");
+const METRICS: Need =
+    need(Action::GetMetricData, "counts what Lambda refused, and what is missing");
+const LINES: Need = need(Action::FilterLogEvents, "finds what died, spilled or is still running");
+const SLOTS: Need = need(Action::GetFunctionConcurrency, "knows how many slots there are");
+const ACCOUNT: Need = need(Action::GetAccountSettings, "knows how many slots are free");
+
+impl Asking {
+    /// Every command that asks AWS.
+    pub const ALL: [Self; 6] =
+        [Self::Origin, Self::Show, Self::Tail, Self::Capacity, Self::Recover, Self::Validate];
+
+    /// Returns what it needs. Without one of these it answers less, and says so.
+    #[must_use]
+    pub fn needs(self) -> &'static [Need] {
+        match self {
+            Self::Origin => const { &[FIND, LIST, READ, DECRYPT, METRICS, LINES, SLOTS, ACCOUNT] },
+            Self::Show | Self::Tail => const { &[FIND, LIST, READ, DECRYPT] },
+            Self::Capacity => const { &[SLOTS, ACCOUNT, METRICS] },
+            Self::Recover => {
+                const {
+                    &[
+                        FIND,
+                        LINES,
+                        need(Action::PutObject, "puts a record in its place"),
+                        need(Action::GetObject, "compares what stands there already"),
+                        need(Action::ListBucket, "tells what is missing from what is denied"),
+                        DECRYPT,
+                        need(Action::GenerateDataKey, "encrypts what it puts"),
+                    ]
+                }
+            }
+            Self::Validate => {
+                const {
+                    &[
+                        FIND,
+                        SLOTS,
+                        ACCOUNT,
+                        need(Action::GetFunctionUrlConfig, "checks streaming and the URL's door"),
+                        need(Action::GetPolicy, "checks both rights to call the URL"),
+                        need(Action::GetMetricData, "looks for recent invocations"),
+                        need(Action::FilterLogEvents, "looks for recent lines"),
+                        need(Action::DescribeLogGroups, "checks how long lines are kept"),
+                        need(Action::Scan, "counts tokens, and reads none"),
+                        need(Action::ListBucket, "looks for today's logs"),
+                        need(Action::GetBucketPublicAccessBlock, "checks that logs stay private"),
+                        need(Action::DescribeSecret, "checks the OpenAI key without reading it"),
+                    ]
+                }
+            }
+        }
+    }
+}
+
+/// Names of the things that rights are about: what is known, else a word in capitals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    partition: String,
+    region: String,
+    account: String,
+    function: String,
+    log_group: String,
+    table: String,
+    bucket: String,
+    /// Empty, or with its slash.
+    prefix: String,
+    secret: Option<String>,
+    kms_key: Option<String>,
+}
+
+const ACCOUNT_ID: &str = "ACCOUNT_ID";
+const REGION: &str = "REGION";
+const BUCKET: &str = "BUCKET";
+const SECRET: &str = "SECRET";
+const TABLE: &str = "TABLE";
+/// The words that stand for names that are not known.
+const OPEN: [&str; 5] = [REGION, ACCOUNT_ID, BUCKET, SECRET, TABLE];
+
+impl Places {
+    /// Takes the names of a deployment.
+    #[must_use]
+    pub fn of(deployment: &Deployment) -> Self {
+        let configuration = deployment.configuration.as_ref();
+        let bucket = deployment.source.as_deref().and_then(|place| place.strip_prefix("s3://"));
+        let (bucket, prefix) =
+            bucket.map_or((BUCKET, ""), |bucket| bucket.split_once('/').unwrap_or((bucket, "")));
+        let prefix = prefix.trim_matches('/');
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        let owned = |text: &str| text.to_owned();
+        Self {
+            partition: owned(deployment.partition()),
+            region: deployment.region.clone().unwrap_or_else(|| owned(REGION)),
+            account: deployment.account().map_or_else(|| owned(ACCOUNT_ID), owned),
+            function: deployment.function.clone(),
+            log_group: deployment.log_group.clone(),
+            table: deployment.table.clone().unwrap_or_else(|| owned(TABLE)),
+            bucket: owned(bucket),
+            prefix,
+            secret: deployment.secret.clone(),
+            // Whether the bucket is encrypted under a key of its own cannot be told from here.
+            kms_key: configuration.and_then(|configuration| configuration.kms_key.clone()),
+        }
+    }
+
+    /// Returns the ARN of a thing; `None` when there is no such thing here.
+    fn arn(&self, thing: Thing) -> Option<String> {
+        let Self { partition, region, account, function, log_group, table, bucket, prefix, .. } =
+            self;
+        let regional = |service: &str, rest: &str| {
+            format!("arn:{partition}:{service}:{region}:{account}:{rest}")
+        };
+        Some(match thing {
+            Thing::Everything => "*".to_owned(),
+            Thing::Function => regional("lambda", &format!("function:{function}")),
+            Thing::LogGroup => regional("logs", &format!("log-group:{log_group}:*")),
+            Thing::LogGroups => regional("logs", "log-group:*"),
+            Thing::Table => regional("dynamodb", &format!("table/{table}")),
+            Thing::Listing | Thing::Bucket => format!("arn:{partition}:s3:::{bucket}"),
+            Thing::Logs => format!("arn:{partition}:s3:::{bucket}/{prefix}logs/*"),
+            // A key of our own is only needed where there is one.
+            Thing::LogsKey => return self.kms_key.clone(),
+            Thing::Secret => match &self.secret {
+                Some(arn) if arn.starts_with("arn:") => arn.clone(),
+                // Secrets Manager adds a dash and six characters to the name.
+                Some(name) => regional("secretsmanager", &format!("secret:{name}-??????")),
+                None => regional("secretsmanager", &format!("secret:{SECRET}-??????")),
+            },
+        })
+    }
+}
+
+/// A policy of IAM.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Policy {
+    version: &'static str,
+    statement: Vec<Statement>,
+}
+
+/// What it allows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    sid: String,
+    effect: &'static str,
+    action: Vec<&'static str>,
+    resource: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<Value>,
+}
+
+impl Policy {
+    /// Returns the words that stand in it for names that are not known.
+    #[must_use]
+    pub fn open(&self) -> Vec<&'static str> {
+        let resources = || self.statement.iter().map(|statement| statement.resource.as_str());
+        let stands = |word: &&str| {
+            resources().any(|arn| arn.split([':', '/', '-']).any(|part| part == *word))
+        };
+        OPEN.into_iter().filter(|word| stands(word)).collect()
+    }
+}
+
+/// Makes the smallest policy for commands.
+#[must_use]
+pub fn policy(commands: &[Asking], places: &Places) -> Policy {
+    let mut by_thing = BTreeMap::<Thing, Vec<&'static str>>::new();
+    for need in commands.iter().flat_map(|command| command.needs()) {
+        let Entry { action: _, name, thing } = need.action.entry();
+        let names = by_thing.entry(*thing).or_default();
+        if !names.contains(name) {
+            names.push(name);
+        }
+    }
+    let statement = |(thing, mut action): (Thing, Vec<&'static str>)| {
+        action.sort_unstable();
+        let below = || json!({"StringLike": {"s3:prefix": [format!("{}logs/*", places.prefix)]}});
+        Some(Statement {
+            sid: format!("{thing:?}"),
+            effect: "Allow",
+            action,
+            resource: places.arn(thing)?,
+            condition: (thing == Thing::Listing).then(below),
+        })
+    };
+    Policy {
+        version: "2012-10-17",
+        statement: by_thing.into_iter().filter_map(statement).collect(),
+    }
+}
+
+#[cfg(test)]
+#[path = "permission_tests.rs"]
+mod tests;

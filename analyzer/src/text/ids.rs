@@ -1,0 +1,194 @@
+//! What a text carries besides its words: ids of an answer, an address, a moment.
+//!
+//! Terminals break ids in the middle. A break is only healed where what comes out has the full shape
+//! of an id, so that the word of the next line is not taken for a part of it.
+
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use regex::Regex;
+
+use crate::text::paste::joined;
+
+/// Where a request went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// A Function URL of Lambda's.
+    Lambda,
+    /// The developer's own machine.
+    Local,
+    /// OpenAI's own.
+    Openai,
+    /// Any other.
+    Other,
+}
+
+/// What a text carries.
+#[derive(Debug, Default)]
+pub(crate) struct Ids {
+    /// Ids of answers, as they stand in it.
+    pub(crate) found: Vec<String>,
+    /// Those of them that are Lambda's.
+    pub(crate) of_lambda: Vec<String>,
+    /// Where the request went.
+    pub(crate) host: Option<Host>,
+}
+
+struct Marks {
+    id: Regex,
+    /// How Lambda's own logs and headers name an id.
+    of_lambda: Regex,
+    /// Ids that are known to be whole by their shape.
+    whole: Regex,
+    host: Regex,
+    time: Regex,
+}
+
+static MARKS: LazyLock<Marks> = LazyLock::new(|| {
+    let regex = |pattern: &str| Regex::new(pattern).expect("tested");
+    Marks {
+        id: regex(
+            r#"(cpx_[0-9a-f]{32})|\b(req_[0-9A-Za-z]{8,})|(?i:\b(?:x-(?:oai-|amzn-)?request-?id|request[ _-]?id|aws_?request_?id|cf-ray|ray id|(?:x-codex-proxy-)?exchange[ _-]?id))["'`]?\s*[:=]?\s*["'`]?([0-9A-Za-z][0-9A-Za-z_-]{5,})"#,
+        ),
+        of_lambda: regex(
+            r#"(?:RequestId|(?i:x-amzn-request-?id)|aws_?[rR]equest_?[iI]d)["'`]?\s*[:=]\s*["'`]?([0-9a-f-]{36})"#,
+        ),
+        whole: regex(
+            r"cpx_[0-9a-f]{32}|\breq_[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{16}-[A-Z]{3}\b",
+        ),
+        host: regex(r"(?i)\b(?:https?|wss?)://([a-z0-9._-]+|\[[0-9a-f:]+\])"),
+        time: regex(r"\b(20\d\d-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,]\d+)?(Z|[+-]\d\d:\d\d)?"),
+    }
+});
+
+impl Ids {
+    pub(crate) fn of(words: &str) -> Self {
+        let mut ids: Vec<String> = Vec::new();
+        let mut add = |id: &str| {
+            // A word after "request id" is no id.
+            let is_id = id.starts_with("cpx_") || id.starts_with("req_") || has_digits(id);
+            if is_id && !ids.iter().any(|known| known == id) {
+                ids.push(id.to_owned());
+            }
+        };
+        for found in MARKS.id.captures_iter(words) {
+            if let Some(id) = found.get(1).or(found.get(2)).or(found.get(3)) {
+                add(id.as_str());
+            }
+        }
+        if words.contains('\n') {
+            let text = joined(words, "");
+            let healed = MARKS.id.captures_iter(&text).filter_map(|found| {
+                let id = found.get(1).or(found.get(2)).or(found.get(3))?.as_str();
+                MARKS.whole.find(id).filter(|whole| whole.start() == 0).map(|whole| whole.as_str())
+            });
+            let healed: Vec<_> = healed.collect();
+            for id in healed {
+                ids.retain(|known| known == id || !id.starts_with(known.as_str()));
+                if !ids.iter().any(|known| known.starts_with(id)) {
+                    ids.push(id.to_owned());
+                }
+            }
+        }
+        let of_lambda = MARKS.of_lambda.captures_iter(words).map(|found| found[1].to_owned());
+        Self { found: ids, of_lambda: of_lambda.collect(), host: host(words) }
+    }
+}
+
+fn has_digits(id: &str) -> bool {
+    id.bytes().filter(u8::is_ascii_digit).count() >= 2
+}
+
+fn host(words: &str) -> Option<Host> {
+    let hosts = MARKS.host.captures_iter(words).map(|found| kind(&found[1].to_ascii_lowercase()));
+    // Help pages and sites for people are not where a request went.
+    let mut hosts = hosts.flatten();
+    hosts.next().or_else(|| {
+        let text = joined(words, "");
+        let broken = words.contains('\n').then(|| MARKS.host.captures(&text))??;
+        kind(&broken[1].to_ascii_lowercase())
+    })
+}
+
+fn kind(host: &str) -> Option<Host> {
+    const LOCAL: [&str; 5] = ["localhost", "127.", "[::1]", "0.0.0.0", "host.docker.internal"];
+    const PAGES: [&str; 6] =
+        ["platform.", "help.", "status.", "developers.", "docs.aws.", "github.com"];
+    if PAGES.iter().any(|page| host.starts_with(page)) {
+        return None;
+    }
+    Some(if host.contains("lambda-url") {
+        Host::Lambda
+    } else if host.ends_with("openai.com") || host.ends_with("chatgpt.com") {
+        Host::Openai
+    } else if LOCAL.iter().any(|local| host.starts_with(local)) {
+        Host::Local
+    } else {
+        Host::Other
+    })
+}
+
+/// Reads the last moment that a text names; without a zone it is taken for UTC, as Codex writes it.
+pub(crate) fn moment(words: &str) -> Option<Timestamp> {
+    let found = MARKS.time.captures_iter(words).last()?;
+    let (date, time) = (&found[1], &found[2]);
+    if let Some(zone) = found.get(3) {
+        return format!("{date}T{time}{}", zone.as_str()).parse().ok();
+    }
+    let civil: DateTime = format!("{date}T{time}").parse().ok()?;
+    civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(text: &str) -> Vec<String> {
+        Ids::of(text).found
+    }
+
+    #[test]
+    fn ids_of_every_kind_are_found() {
+        for (text, expected) in [
+            ("x, request id: req_0123456789abcdef", "req_0123456789abcdef"),
+            ("cf-ray: 8f0012345678abcd-FRA, x", "8f0012345678abcd-FRA"),
+            (
+                "request id: 97cec234-d094-4976-a6a8-85359c87a712",
+                "97cec234-d094-4976-a6a8-85359c87a712",
+            ),
+            ("request_id='req_0123456789abcdef'", "req_0123456789abcdef"),
+            (
+                "x-codex-proxy-exchange-id: cpx_01a200ea080c7b3e9f1c2d4a5b6c7d8e",
+                "cpx_01a200ea080c7b3e9f1c2d4a5b6c7d8e",
+            ),
+            ("Please include the request ID 97cec234aa in your message", "97cec234aa"),
+        ] {
+            assert_eq!(ids(text), [expected], "{text}");
+        }
+        assert!(ids("no request id: nothing of the kind").is_empty());
+    }
+
+    #[test]
+    fn an_id_that_a_terminal_broke_is_healed_and_no_word_is_glued_to_one() {
+        let broken = "request id: cpx_01a200ea080c7b3e\n  9f1c2d4a5b6c7d8e\ntokens used";
+        assert_eq!(ids(broken), ["cpx_01a200ea080c7b3e9f1c2d4a5b6c7d8e"]);
+        let ray = "cf-ray: 8f001234\n5678abcd-FRA";
+        assert_eq!(ids(ray), ["8f0012345678abcd-FRA"]);
+        assert_eq!(ids("request id: req_0123456789\ntokens used"), ["req_0123456789"]);
+    }
+
+    #[test]
+    fn an_address_tells_who_was_asked() {
+        let host = |text| Ids::of(text).host;
+        assert_eq!(host("url: https://x.lambda-url.eu-central-1.on.aws/v1"), Some(Host::Lambda));
+        assert_eq!(host("url: http://127.0.0.1:8787/v1"), Some(Host::Local));
+        assert_eq!(
+            host("see https://platform.openai.com/x, url: http://proxy/v1"),
+            Some(Host::Other)
+        );
+        assert_eq!(host("url: https://api.openai.com/v1"), Some(Host::Openai));
+        assert_eq!(host("no address"), None);
+    }
+}

@@ -1,0 +1,10 @@
+//! What was pasted, and what it proves: from a terminal's decoration to a row of the symptom catalogue.
+//!
+//! In comes any text; out goes [`recognise::Recognised`]. Nothing here looks at a log.
+
+pub(crate) mod fold;
+mod python;
+mod paste;
+pub mod ids;
+mod wanted;
+pub mod recognise;

@@ -1,0 +1,429 @@
+//! From what a developer pastes to what it proves.
+//!
+//! In comes a paste; out go the row of the symptom catalogue, who wrote the words, and what the logs
+//! are to be searched for. Of several errors in one paste the last counts that only one program
+//! prints: what other tools said later is not what is asked about.
+
+use std::sync::{LazyLock, OnceLock};
+
+use regex::{Captures, Regex, RegexSet, RegexSetBuilder};
+use schemas::catalogue::{CATALOGUE, ErrorCode};
+use schemas::origin::Origin;
+use schemas::symptom::{self, Breadth, Condition, ShowsId, Symptom};
+
+use crate::text::fold::{Squeezed, fold, squeeze};
+use crate::text::ids::Ids;
+use crate::text::paste::{self, Body, Mark, Paste, Piece};
+use crate::text::wanted::wants;
+pub use crate::text::wanted::{Extent, Recognised, StreamEnding, Wanted};
+
+/// Shorter pieces of a known text stand for too many of them.
+const SHORTEST_PIECE: usize = 10;
+
+/// Fewer words than this stand in many a sentence in the same order.
+const FEWEST_WORDS_IN_ORDER: usize = 5;
+
+/// A paste of more pieces than this is not read once more as one piece.
+const FEW_PIECES: usize = 20;
+
+/// A message longer than this may have been cut by the client.
+const CUT_BYTES: usize = 500;
+
+/// Recognises a text.
+#[must_use]
+pub fn recognise(text: &str) -> Recognised {
+    static RULES: LazyLock<Rules> = LazyLock::new(Rules::new);
+    RULES.recognise(text)
+}
+
+struct Rules {
+    set: RegexSet,
+    rows: Vec<Row>,
+    /// Where the words of a server end within a line of Codex, squeezed.
+    tail: Regex,
+    /// How Codex wraps an answer that it has no words of its own for, squeezed.
+    wrapper: Regex,
+    /// Words of other vendors.
+    vendors: RegexSet,
+}
+
+struct Row {
+    /// Built when the set says that it matches: most never are.
+    pattern: OnceLock<Regex>,
+    symptom: &'static Symptom,
+    /// The row's first text, squeezed, without the status that many rows begin with.
+    text: String,
+    /// The words of its first text, without punctuation.
+    words: Vec<String>,
+}
+
+impl Row {
+    fn captures<'a>(&self, squeezed: &'a str) -> Option<Captures<'a>> {
+        let pattern = self.pattern.get_or_init(|| {
+            Regex::new(&without_spaces(self.symptom)).expect("tested with the catalogue")
+        });
+        pattern.captures(squeezed)
+    }
+}
+
+/// A space in a pattern is white space or none: squeezed text has none.
+fn without_spaces(symptom: &Symptom) -> String {
+    symptom.pattern.replace(' ', "")
+}
+
+/// One piece of a paste, and what was found in it.
+struct Reading<'a> {
+    piece: &'a Piece,
+    folded: String,
+    squeezed: Squeezed,
+    body: Option<Body>,
+    /// Index of the row.
+    row: Option<usize>,
+    is_piece: bool,
+    ours: Option<ErrorCode>,
+    /// What a server said, folded.
+    message: Option<String>,
+}
+
+impl Reading<'_> {
+    /// Tells how well a piece is known: by a text of its own, by one that many print, or not.
+    fn known(&self, rows: &[Row]) -> Known {
+        let breadth = self.row.map(|row| rows[row].symptom.breadth);
+        match breadth {
+            _ if self.ours.is_some() => Known::Own,
+            Some(Breadth::Own) if !self.is_piece => Known::Own,
+            Some(_) => Known::Common,
+            None if self.body.is_some() => Known::Common,
+            None => Known::Not,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Known {
+    Not,
+    Common,
+    Own,
+}
+
+impl Rules {
+    fn new() -> Self {
+        let regex = |pattern: &str| Regex::new(pattern).expect("tested with the catalogue");
+        let status = regex(r"^unexpected ?status ?[0-9]{3}[^:]*:");
+        let row = |symptom: &'static Symptom| Row {
+            pattern: OnceLock::new(),
+            symptom,
+            text: {
+                let text = squeeze(&fold(symptom.texts.first().unwrap_or(&"")));
+                status.replace(&text, "").into_owned()
+            },
+            words: fold(symptom.texts.first().unwrap_or(&"")).split(' ').map(letters).collect(),
+        };
+        let set = RegexSetBuilder::new(symptom::catalogue().map(without_spaces))
+            .size_limit(64 << 20)
+            .dfa_size_limit(64 << 20)
+            .build();
+        Self {
+            set: set.expect("tested with the catalogue"),
+            rows: symptom::catalogue().map(row).collect(),
+            vendors: RegexSetBuilder::new(
+                symptom::VENDORS.iter().map(|vendor| vendor.pattern.replace(' ', "")),
+            )
+            .build()
+            .expect("tested with the catalogue"),
+            wrapper: regex(r"unexpectedstatus(?<status>[0-9]{3})[^:0-9]*:(?<message>.+)"),
+            tail: regex(
+                r",?(?:url:(?:https?|wss?)://|cf-ray:|requestid:|autherror(?:code)?:).*$|;retrying[0-9]+/[0-9]+.*$",
+            ),
+        }
+    }
+
+    fn recognise(&self, text: &str) -> Recognised {
+        let paste = paste::read(text);
+        let words: Vec<_> = paste.pieces.iter().map(|piece| &*piece.words).collect();
+        let whole = Piece::new(Mark::None, words.join("\n"));
+        let mut reading = self.choose(&paste, &whole);
+        if let Some(traced) = self.traced(&paste, &reading) {
+            reading = traced;
+        }
+        self.conclude(reading, &paste, &whole)
+    }
+
+    /// Chooses the piece that the developer is left with.
+    fn choose<'a>(&self, paste: &'a Paste, whole: &'a Piece) -> Reading<'a> {
+        let mut common = None;
+        let mut last_marked: Option<Reading<'a>> = None;
+        let mut last = None;
+        for piece in paste.pieces.iter().rev() {
+            // Above an error that Codex itself marked, talk about errors is only talk.
+            let is_talk = piece.mark == Mark::None
+                && last_marked.as_ref().is_some_and(|marked| marked.piece.mark == Mark::Sign);
+            if is_talk {
+                continue;
+            }
+            let reading = self.read(piece);
+            match reading.known(&self.rows) {
+                Known::Own => return reading,
+                Known::Common if common.is_none() => common = Some(reading),
+                Known::Not if piece.mark != Mark::None && last_marked.is_none() => {
+                    last_marked = Some(reading);
+                }
+                Known::Not if last.is_none() => last = Some(reading),
+                Known::Common | Known::Not => {}
+            }
+        }
+        // A terminal may have broken a line where it looks like the beginning of another.
+        let is_split = (2..FEW_PIECES).contains(&paste.pieces.len());
+        let at_once = is_split.then(|| self.read(whole));
+        let at_once = at_once.filter(|reading| reading.known(&self.rows) == Known::Own);
+        // What only the developer's machine says above an error that nobody knows is another matter.
+        let is_aside = |reading: &Reading<'_>| {
+            let row = reading.row.map(|row| self.rows[row].symptom.proves);
+            last_marked.is_some() && row == Some(Condition::NothingSent)
+        };
+        let common = common.filter(|reading| !is_aside(reading));
+        let chosen = at_once.or(common).or(last_marked).or(last);
+        chosen.unwrap_or_else(|| self.read(whole))
+    }
+
+    /// Some versions trace the answer whose words their error hides on a line before it.
+    fn traced<'a>(&self, paste: &'a Paste, chosen: &Reading<'_>) -> Option<Reading<'a>> {
+        let symptom = self.rows[chosen.row?].symptom;
+        let hides_words = symptom.author == Origin::Client && chosen.message.is_none();
+        let status = match symptom.proves {
+            Condition::StatusInText(_) | Condition::Status(_) => {
+                let captures = self.rows[chosen.row?].captures(&chosen.squeezed.text);
+                wants(symptom, captures.as_ref(), false).statuses.first().copied()?
+            }
+            _ => return None,
+        };
+        let trace = format!("error=http{status}");
+        let pieces = paste.pieces.iter().rev().filter(|_| hides_words);
+        let mut readings = pieces
+            .take(FEW_PIECES)
+            .filter(|piece| piece.words.contains("error=http"))
+            .map(|piece| self.read(piece))
+            .filter(|reading| reading.squeezed.text.contains(&trace));
+        readings.find(|reading| reading.known(&self.rows) != Known::Not)
+    }
+
+    /// Reads one piece.
+    fn read<'a>(&self, piece: &'a Piece) -> Reading<'a> {
+        let folded = fold(&piece.words);
+        let squeezed = Squeezed::of(&folded);
+        let body = paste::body_in(&piece.words);
+        let matched = self.set.matches(&squeezed.text);
+        let by_code = |body: &Body| {
+            let code = body.error.code_or_kind()?;
+            self.rows.iter().position(
+                |row| matches!(row.symptom.proves, Condition::Code(codes) if codes.contains(&code)),
+            )
+        };
+        let whole = matched.iter().next();
+        // A code in a body says more than the sentence around it.
+        let says_little = whole.is_none_or(|row| {
+            let proves = self.rows[row].symptom.proves;
+            matches!(proves, Condition::StatusInText(_) | Condition::StatusAlone)
+        });
+        let by_code = body.as_ref().and_then(by_code).filter(|_| says_little);
+        let part = || self.piece_of(&folded, &squeezed.text);
+        let row = by_code.or(whole).or_else(part);
+        let is_piece = by_code.is_none() && whole.is_none() && row.is_some();
+        let captures = row.and_then(|row| self.rows[row].captures(&squeezed.text));
+        let wrapper = self.wrapper.captures(&squeezed.text);
+        let wraps = wrapper.as_ref().and_then(|c| c.name("message"));
+        let said = captures.as_ref().and_then(|c| c.name("message")).or(wraps);
+        let message = said.map(|said| {
+            let end = self.tail.find(said.as_str()).map_or(said.len(), |tail| tail.start());
+            squeezed.back(&folded, said.start()..said.start() + end).to_owned()
+        });
+        let message = body.as_ref().map(|body| fold(&body.error.message)).or(message);
+        // Codex cuts long bodies, and says so with dots.
+        let uncut = |message: String| match message.strip_suffix("...") {
+            Some(cut) if message.len() > CUT_BYTES => cut.to_owned(),
+            _ => message,
+        };
+        let message = message.map(uncut).filter(|message| !message.is_empty());
+        let said = message.as_deref().unwrap_or(&folded);
+        let code = body.as_ref().and_then(|body| body.error.code.as_deref());
+        let code = code.and_then(ErrorCode::from_name);
+        let ours = code.or_else(|| our_message(said)).or_else(|| our_message(&folded));
+        let ours = ours.or_else(|| self.our_words(row, &squeezed.text));
+        Reading { piece, folded, squeezed, body, row, is_piece, ours, message }
+    }
+
+    /// Finds a message of the proxy's among other words, where it is long enough to be its own.
+    fn our_words(&self, row: Option<usize>, squeezed: &str) -> Option<ErrorCode> {
+        let says_more = |row: usize| {
+            let symptom = self.rows[row].symptom;
+            let is_wrapper =
+                matches!(symptom.proves, Condition::StatusInText(_) | Condition::Words)
+                    && symptom.author == Origin::Client;
+            symptom.breadth == Breadth::Own && !is_wrapper
+        };
+        if row.is_some_and(says_more) {
+            return None;
+        }
+        let is_sentence = |message: &str| message.split(' ').count() > 2;
+        let mut entries = CATALOGUE.iter().filter(|entry| {
+            squeezed.contains(entry.name)
+                || (is_sentence(entry.message) && squeezed.contains(&squeeze(&fold(entry.message))))
+        });
+        entries.next().map(|entry| entry.code)
+    }
+
+    fn conclude(&self, reading: Reading<'_>, paste: &Paste, whole: &Piece) -> Recognised {
+        let mut found = Ids::of(&reading.piece.words);
+        if found.found.is_empty() && paste.pieces.len() < FEW_PIECES {
+            let of_all = Ids::of(&whole.words);
+            (found.found, found.of_lambda) = (of_all.found, of_all.of_lambda);
+        }
+        let Reading { piece, folded, squeezed, body, row, is_piece, ours, message } = reading;
+        let symptom = row.map(|row| self.rows[row].symptom);
+        let captures = row.and_then(|row| self.rows[row].captures(&squeezed.text));
+        let ids = found.found;
+        let is_foreign = |id: &&String| !id.starts_with("cpx_") && !found.of_lambda.contains(id);
+        let has_foreign_id = ids.iter().any(|id| is_foreign(&id));
+        let has_openai_id = ids.iter().any(|id| id.starts_with("req_"));
+        let ours = ours.filter(|_| !has_foreign_id);
+        let has_openai_body =
+            ours.is_none() && body.as_ref().is_some_and(|body| body.error.code_or_kind().is_some());
+        let is_body = body.as_ref().is_some_and(|body| body.begins);
+        let vendor = self.vendors.matches(&squeezed.text).iter().next();
+        let by_id = || ids.iter().any(|id| is_of_anthropic(id)).then_some(0);
+        let vendor = vendor.or_else(by_id).filter(|_| ours.is_none());
+        let vendor = vendor.map(|index| symptom::VENDORS[index].name);
+        // A sentence of another program stays known; words of OpenAI's kind are then not OpenAI's.
+        let symptom = symptom.filter(|s| vendor.is_none() || s.author == Origin::Client);
+        let passed_on = symptom.is_some_and(|s| matches!(s.proves, Condition::StatusInText(_)));
+        let author = match (ours, symptom) {
+            _ if vendor.is_some() => symptom.map(|symptom| symptom.author),
+            (Some(_), _) => Some(Origin::Proxy),
+            // The words behind the status are those of whoever gave the answer its id.
+            (None, Some(symptom))
+                if passed_on
+                    && message.is_some()
+                    && has_openai_id
+                    && symptom.author == Origin::Client =>
+            {
+                Some(Origin::Openai)
+            }
+            (None, Some(symptom)) => Some(symptom.author),
+            (None, None) => (is_body || has_foreign_id).then_some(Origin::Openai),
+        };
+        let mut wanted = Wanted::default();
+        if let Some(symptom) = symptom {
+            wanted = wants(symptom, captures.as_ref(), message.is_some());
+        }
+        // Words that stand behind a status are only meant with this status.
+        let status = self.wrapper.captures(&squeezed.text).and_then(|c| c["status"].parse().ok());
+        if let Some(status) = status
+            && symptom.is_some_and(|symptom| symptom.proves == Condition::Words)
+        {
+            wanted.statuses = vec![status];
+            wanted.words_required = message.is_some();
+        }
+        let is_refusal = body.as_ref().is_some_and(|body| {
+            let kind = body.error.kind.as_deref();
+            body.begins && kind.is_none_or(|kind| kind == "invalid_request_error")
+        });
+        if ours.is_none() && is_refusal && symptom.is_none_or(|s| s.proves == Condition::Words) {
+            // Codex prints the body of a 400 as it is, and of nothing else.
+            wanted = Wanted { statuses: vec![400], words_required: true, ..Wanted::default() };
+        }
+        let is_status = symptom.is_some_and(|symptom| symptom.proves == Condition::StatusAlone);
+        match message {
+            // Its digits may stand in any text.
+            _ if is_status => {}
+            // The client's word for an empty body: in no log, and of no answer that had words.
+            Some(said) if said == "unknown error" => wanted.without_words = true,
+            Some(said) => wanted.words = said,
+            None => wanted.words.clone_from(&folded),
+        }
+        wanted.words_required &= !wanted.words.is_empty();
+        wanted.is_broken = piece.words.contains('\n');
+        let shows_id = match symptom.map_or(ShowsId::No, |symptom| symptom.shows_id) {
+            ShowsId::No => false,
+            ShowsId::WithAddress => found.host.is_some() && squeezed.text.contains("url:"),
+            ShowsId::WithStatus => {
+                group(captures.as_ref(), "status").is_some() && !paste.by_old_client
+            }
+        };
+        let would_show_id = shows_id && !wanted.statuses.is_empty() && ids.is_empty();
+        Recognised {
+            folded,
+            symptom,
+            ours,
+            author,
+            wanted,
+            ids,
+            lambda_ids: found.of_lambda,
+            session: paste.session.clone(),
+            at: piece.at,
+            host: found.host,
+            would_show_id,
+            has_openai_body,
+            vendor,
+            extent: if is_piece { Extent::Piece } else { Extent::Telling },
+            by_old_client: paste.by_old_client,
+        }
+    }
+
+    /// Finds the known text that a piece belongs to: of several only where they prove the same.
+    fn piece_of(&self, folded: &str, squeezed: &str) -> Option<usize> {
+        let tells =
+            folded.len() >= SHORTEST_PIECE && folded.contains(' ') && our_message(folded).is_none();
+        let bare = letters(squeezed);
+        let words: Vec<_> =
+            folded.split(' ').map(letters).filter(|word| !word.is_empty()).collect();
+        let is_sentence = |&row: &usize| {
+            let row = &self.rows[row];
+            let is_within = row.text.contains(squeezed)
+                || (bare.len() >= SHORTEST_PIECE && letters(&row.text).contains(&bare))
+                || (words.len() >= FEWEST_WORDS_IN_ORDER && stand_in_order(&words, &row.words));
+            row.symptom.author == Origin::Client && is_within
+        };
+        let mut holds = (0..self.rows.len()).filter(|row| tells && is_sentence(row));
+        let first = holds.next()?;
+        let of_first = self.rows[first].symptom;
+        let same = |row: usize| {
+            let symptom = self.rows[row].symptom;
+            symptom.proves == of_first.proves && symptom.alone == of_first.alone
+        };
+        holds.all(same).then_some(first)
+    }
+}
+
+/// Tells whether a request id is Anthropic's, the first of the vendors: behind `req_` OpenAI's have hex
+/// digits only.
+fn is_of_anthropic(id: &str) -> bool {
+    let digits = id.strip_prefix("req_01");
+    digits.is_some_and(|digits| digits.bytes().any(|digit| !digit.is_ascii_hexdigit()))
+}
+
+/// Returns a text without its punctuation: who types from memory leaves it out.
+fn letters(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).collect()
+}
+
+/// Tells whether all words stand in a text in this order, whatever stands between them.
+fn stand_in_order(words: &[String], text: &[String]) -> bool {
+    let mut rest = text.iter();
+    words.iter().all(|word| rest.any(|other| other == word))
+}
+
+fn group<'a>(captures: Option<&'a Captures<'_>>, name: &str) -> Option<&'a str> {
+    captures.and_then(|captures| captures.name(name)).map(|found| found.as_str())
+}
+
+/// Finds the proxy's error whose whole message this is.
+fn our_message(folded: &str) -> Option<ErrorCode> {
+    let folded = squeeze(folded);
+    let is_it = |message: &str| squeeze(&fold(message)) == folded;
+    let entry = CATALOGUE.iter().find(|entry| is_it(entry.message) || entry.name == folded);
+    entry.map(|entry| entry.code)
+}
+
+#[cfg(test)]
+#[path = "recognise_tests.rs"]
+mod tests;

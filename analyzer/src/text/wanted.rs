@@ -1,0 +1,151 @@
+//! What a text proves, as the other stages take it: who wrote it, and what the logs are searched for.
+
+use jiff::Timestamp;
+use regex::Captures;
+use schemas::catalogue::ErrorCode;
+use schemas::origin::Origin;
+use schemas::symptom::{Condition, Symptom};
+
+use crate::text::fold::squeeze;
+use crate::text::ids::Host;
+
+/// Fewer words than this, which nobody is known to print, many errors say by chance.
+const FEWEST_WORDS: usize = 4;
+
+/// What was recognised in a text.
+#[derive(Clone, Debug)]
+pub struct Recognised {
+    /// The text, folded.
+    pub folded: String,
+    /// The row of the catalogue.
+    pub symptom: Option<&'static Symptom>,
+    /// The proxy's own error that the text carries.
+    pub ours: Option<ErrorCode>,
+    /// Who wrote the words; `None` where nothing tells.
+    pub author: Option<Origin>,
+    /// What to search the logs for.
+    pub wanted: Wanted,
+    /// Ids of an answer that the text carries, as they stand in it.
+    pub ids: Vec<String>,
+    /// Those of them that are Lambda's: they say nothing about who answered.
+    pub lambda_ids: Vec<String>,
+    /// Session that the text names.
+    pub session: Option<String>,
+    /// When it happened, if the text says so.
+    pub at: Option<Timestamp>,
+    /// Where the request went, if the text says so.
+    pub host: Option<Host>,
+    /// The text is a whole line with a status, which would show an id if there had been one.
+    pub would_show_id: bool,
+    /// The text carries an error of OpenAI's shape that is not the proxy's.
+    pub has_openai_body: bool,
+    /// Another vendor, if these are its words.
+    pub vendor: Option<&'static str>,
+    /// How much of a known text it is.
+    pub extent: Extent,
+    /// It was printed by a client that shows no ids.
+    pub by_old_client: bool,
+}
+
+/// How much of a known text was pasted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// What tells it from others.
+    Telling,
+    /// No more than a piece of it.
+    Piece,
+}
+
+impl Recognised {
+    /// Tells whether the text is only a word or two that many errors say.
+    pub(crate) fn is_vague(&self) -> bool {
+        let is_known =
+            (self.symptom.is_some() && self.extent == Extent::Telling) || self.ours.is_some();
+        !is_known && self.folded.split(' ').count() < FEWEST_WORDS
+    }
+
+    /// Tells whether an id in the text is not the proxy's, and so OpenAI's or its edge's.
+    pub(crate) fn has_foreign_id(&self) -> bool {
+        let is_foreign = |id: &&String| !id.starts_with("cpx_") && !self.lambda_ids.contains(id);
+        self.ids.iter().any(|id| is_foreign(&id))
+    }
+
+    /// Tells whether an id in the text is the proxy's.
+    pub(crate) fn has_our_id(&self) -> bool {
+        self.ids.iter().any(|id| id.starts_with("cpx_"))
+    }
+}
+
+/// What to search the logs for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// One of these statuses.
+    pub statuses: Vec<u16>,
+    /// One of these error codes.
+    pub codes: Vec<String>,
+    /// A stream that ended like this.
+    pub ending: Option<StreamEnding>,
+    /// Folded words of an error text; empty for none.
+    pub words: String,
+    /// The words must be there too; otherwise they are another way to match.
+    pub words_required: bool,
+    /// Only an answer without any words of its own will do.
+    pub without_words: bool,
+    /// The words may be broken where no white space was.
+    pub is_broken: bool,
+}
+
+impl Wanted {
+    /// Tells whether a folded text says the words.
+    pub(crate) fn is_said_in(&self, searched: &str) -> bool {
+        !self.words.is_empty()
+            && (searched.contains(&self.words)
+                || (self.is_broken && squeeze(searched).contains(&squeeze(&self.words))))
+    }
+}
+
+/// How a stream ended, as Codex sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEnding {
+    /// Without a terminal event.
+    NoTerminalEvent,
+    /// In the middle of the body.
+    BodyCut,
+    /// In silence.
+    Silence,
+    /// In any way but a good one.
+    Broken,
+}
+
+/// Makes what a row wants searched for, with what its pattern took from the text.
+pub(crate) fn wants(
+    symptom: &Symptom,
+    captures: Option<&Captures<'_>>,
+    has_message: bool,
+) -> Wanted {
+    let group =
+        |name: &str| captures.and_then(|captures| captures.name(name)).map(|found| found.as_str());
+    let mut wanted = Wanted::default();
+    match symptom.proves {
+        Condition::Status(statuses) => wanted.statuses = statuses.to_vec(),
+        Condition::StatusInText(unsaid) => {
+            let said = group("status").and_then(|status| status.parse().ok());
+            wanted.statuses = said.or(unsaid).into_iter().collect();
+            wanted.words_required = has_message;
+        }
+        Condition::StatusAlone => {
+            let said = group("status").and_then(|status| status.parse().ok());
+            wanted.statuses = said.into_iter().collect();
+        }
+        Condition::Code(codes) => wanted.codes = codes.iter().map(|&c| c.to_owned()).collect(),
+        Condition::CodeInText => {
+            wanted.codes = group("code").map(str::to_owned).into_iter().collect();
+        }
+        Condition::NoTerminalEvent => wanted.ending = Some(StreamEnding::NoTerminalEvent),
+        Condition::BodyCut => wanted.ending = Some(StreamEnding::BodyCut),
+        Condition::Silence => wanted.ending = Some(StreamEnding::Silence),
+        Condition::StreamBroken => wanted.ending = Some(StreamEnding::Broken),
+        Condition::Words | Condition::NoAnswer | Condition::NothingSent => {}
+    }
+    wanted
+}

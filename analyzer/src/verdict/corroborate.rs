@@ -1,0 +1,187 @@
+//! What CloudWatch adds to a verdict that rests on text and logs.
+//!
+//! Failures that AWS made by itself leave no log, so a verdict from logs alone has to leave them open.
+//! Here they are laid beside the logs: AWS is found to have done it, or known not to have; and where
+//! every request that came is accounted for, a failure that no log holds never came by here.
+
+use schemas::origin::{Acts, Origin};
+use schemas::symptom::{Alone, Condition};
+
+use crate::aws::cloudwatch::{Observed, Sum, grouped};
+use crate::question::Question;
+use crate::verdict::evidence::Evidence;
+use crate::verdict::judge::{OLD, is_of_another_time};
+use crate::verdict::presume::did_not_pass;
+use crate::verdict::unlogged::{Made, Unlogged};
+use crate::verdict::{About, Confidence, Doubt, Verdict};
+use crate::window::ago;
+
+/// Lays what AWS saw beside a verdict. `evidence` is `None` when there is no source of logs; `sum` says
+/// whether every request is accounted for.
+#[must_use]
+pub fn corroborate(
+    verdict: Verdict,
+    question: &Question,
+    evidence: Option<&Evidence>,
+    observed: &Observed,
+    sum: &Sum,
+) -> Verdict {
+    let symptom = question.recognised.symptom;
+    let is_settled = verdict.about == About::Named
+        || is_of_another_time(question)
+        || question.recognised.vendor.is_some()
+        || symptom.is_some_and(|symptom| matches!(symptom.alone, Alone::Proven(_)));
+    if is_settled {
+        return verdict;
+    }
+    let unlogged = Unlogged::of(question, observed);
+    match &unlogged {
+        Unlogged::Some(made) => beside(verdict, made, question, evidence, observed),
+        Unlogged::None(_) => without_aws(verdict, question, evidence, sum),
+        Unlogged::Unknown(_) | Unlogged::NotAws => accounted(verdict, question, evidence, sum),
+    }
+}
+
+/// AWS made failures of this kind: alone, or beside those that the logs hold.
+fn beside(
+    mut verdict: Verdict,
+    made: &Made,
+    question: &Question,
+    evidence: Option<&Evidence>,
+    observed: &Observed,
+) -> Verdict {
+    let logged = evidence.map_or(0, Evidence::total);
+    // An answer that did not come by the proxy is none of those that are logged.
+    let rivals = if did_not_pass(&question.recognised) { 0 } else { logged };
+    let all = made.count + rivals;
+    let until = question.window.until.min(question.now);
+    let is_past = until.duration_since(made.last) > OLD;
+    if rivals == 0 || made.count * 3 >= all * 2 {
+        let mut found = made.verdict(question, observed, logged);
+        // Whoever was refused left no name; and old refusals are hardly the one that is seen now.
+        let anybodys = !question.filters.are_empty();
+        if rivals > 0 || anybodys || is_past || question.recognised.is_vague() {
+            found.confidence = Confidence::Likely;
+        }
+        if is_past {
+            found.proof.push(format!("the last of these is {} old", ago(made.last, until)));
+        }
+        found.other = (rivals > 0).then(|| format!("also: {} logged here", shares(evidence)));
+        return found;
+    }
+    if made.count * 3 > all {
+        let mut both =
+            Verdict::unknown("AWS and an answer that is logged here both look like this.");
+        both.proof = vec![
+            made.proof(question, observed, logged),
+            format!("{} logged here", shares(evidence)),
+        ];
+        both.next_steps = vec![
+            "paste the whole line: with a request id it is an answer, without one Lambda's refusal"
+                .to_owned(),
+            "narrow it down: --developer, --session or --since".to_owned(),
+        ];
+        return both;
+    }
+    let also = format!("AWS made {} more by itself", grouped(made.count));
+    verdict.other = Some(match verdict.other.take() {
+        Some(other) => format!("{other}; {also}"),
+        None => also,
+    });
+    if verdict.confidence == Confidence::Certain {
+        verdict.confidence = Confidence::Likely;
+    }
+    verdict
+}
+
+/// AWS made none: what rests on that becomes certain, and what presumed the opposite falls.
+fn without_aws(
+    mut verdict: Verdict,
+    question: &Question,
+    evidence: Option<&Evidence>,
+    sum: &Sum,
+) -> Verdict {
+    if verdict.doubt == Some(Doubt::Aws) {
+        verdict.doubt = None;
+        verdict.confidence = Confidence::Certain;
+        verdict.proof.push("CloudWatch: AWS refused and lost none by itself".to_owned());
+        return verdict;
+    }
+    let presumed_aws = verdict.about == About::Nothing && verdict.origin == Some(Origin::Aws);
+    if !presumed_aws {
+        return accounted(verdict, question, evidence, sum);
+    }
+    let mut elsewhere = Verdict::likely(
+        Origin::Client,
+        "neither this proxy nor its function answered this; that Codex talks to another address.",
+    );
+    elsewhere.acts = Some(Acts::Developer);
+    elsewhere.proof = vec!["CloudWatch: AWS refused and lost none by itself".to_owned()];
+    elsewhere.proof.extend(verdict.proof);
+    elsewhere.next_steps = vec![
+        "`base_url` in the developer's config.toml: is it this function's URL?".to_owned(),
+        "HTTPS_PROXY on the developer's machine: a middlebox can answer in our place".to_owned(),
+    ];
+    accounted(elsewhere, question, evidence, sum)
+}
+
+/// Where every request that came is accounted for, a failure without a log never came by here.
+fn accounted(
+    mut verdict: Verdict,
+    question: &Question,
+    evidence: Option<&Evidence>,
+    sum: &Sum,
+) -> Verdict {
+    let Some(evidence) = evidence.filter(|_| verdict.about == About::Nothing) else {
+        return verdict;
+    };
+    let would_be_logged = question.recognised.symptom.is_some_and(|symptom| {
+        matches!(
+            symptom.proves,
+            Condition::Status(_)
+                | Condition::StatusInText(_)
+                | Condition::NoTerminalEvent
+                | Condition::BodyCut
+        )
+    });
+    let looked_at_all = !evidence.is_partial() && evidence.left_out == 0;
+    let is_open = verdict.confidence == Confidence::Unknown && evidence.total() == 0;
+    if is_whole(sum) && is_open && would_be_logged && looked_at_all {
+        let mut elsewhere = Verdict::likely(
+            Origin::Client,
+            "no such answer passed this proxy; that Codex is not reaching it.",
+        );
+        elsewhere.proof = std::mem::take(&mut verdict.proof);
+        elsewhere.next_steps = std::mem::take(&mut verdict.next_steps);
+        elsewhere.say = Some(
+            "Your Codex isn't using our proxy. Run `codex doctor` and send me your base_url line."
+                .to_owned(),
+        );
+        verdict = elsewhere;
+    }
+    if sum.saw_metrics || sum.saw_lines {
+        let at = verdict.proof.len().min(1);
+        verdict.proof.insert(at, format!("CloudWatch: {}", sum.line()));
+    }
+    verdict
+}
+
+/// Tells whether every request left a log: none refused, none lost, none still running.
+fn is_whole(sum: &Sum) -> bool {
+    sum.url_requests.is_some()
+        && sum.refused() == Some(0)
+        && sum.throttled.unwrap_or(0) == 0
+        && sum.died == 0
+        && sum.in_flight == 0
+        && sum.untold().is_some_and(|untold| untold <= 0)
+}
+
+fn shares(evidence: Option<&Evidence>) -> String {
+    let counts = evidence.into_iter().flat_map(|evidence| &evidence.counts);
+    let shares: Vec<_> = counts.map(|(origin, count)| format!("{origin} {count}")).collect();
+    shares.join(", ")
+}
+
+#[cfg(test)]
+#[path = "corroborate_tests.rs"]
+mod tests;

@@ -1,0 +1,246 @@
+//! What the logs of a window say about a question: matched and counted.
+//!
+//! Where the key alone decides a match (a status, and no filter), every log of the window counts
+//! and reading only adds detail. Everywhere else only what was read can count, and the answer says
+//! so. Each exchange counts once, whatever the number of its objects.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use jiff::{SignedDuration, Timestamp};
+use schemas::origin::Origin;
+
+use crate::logs::classify::Exchange;
+use crate::logs::list::Logs;
+use crate::logs::read::{Reading, Unread};
+use crate::question::{Question, Selection};
+use crate::verdict::turn::{self, Try, Turns};
+
+/// How long ago a failure still counts as going on.
+const RECENT: SignedDuration = SignedDuration::from_mins(5);
+
+/// What the logs say.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    /// Logs listed in the window.
+    pub listed: u64,
+    /// Logs read.
+    pub read: u64,
+    /// Bytes of them, as stored.
+    pub bytes: u64,
+    /// Logs that could not be read.
+    pub unread: Vec<Unread>,
+    /// Candidates that `--max` left unread.
+    pub left_out: u64,
+    /// Of these, how many have a key that tells no outcome.
+    pub left_out_untold: u64,
+    /// Objects that are no logs by their name.
+    pub unrecognised: Vec<String>,
+    /// Keys that disagree with their record.
+    pub mismatched: Vec<String>,
+    /// Exchanges that stood in more than one object.
+    pub duplicates: u64,
+    /// Matching failures by origin, read or told by their key.
+    pub counts: BTreeMap<Origin, u64>,
+    /// Of these, how many are known by their key alone.
+    pub by_key_only: u64,
+    /// Successes that only quote the words.
+    pub quoted: u64,
+    /// Matching failures that were read, newest first.
+    pub matches: Vec<Exchange>,
+    /// The exchanges whose ids the text carries, newest first; successes too.
+    pub named: Vec<Exchange>,
+    /// Developers hurt, of the matches that were read.
+    pub developers: BTreeSet<String>,
+    /// Tokens hurt, of all matches.
+    pub tokens: BTreeSet<String>,
+    /// Turns hurt, and their tries, of the matches that were read.
+    pub turns: Turns,
+    /// Every developer in the logs that were read.
+    pub names: BTreeSet<String>,
+    /// How tokens were used, by their first 8 digits: those of matches, and others of the same
+    /// developers.
+    pub tokens_seen: BTreeMap<String, TokenUse>,
+    /// Models, of the matches that were read.
+    pub models: BTreeSet<String>,
+    /// First match.
+    pub first_seen: Option<Timestamp>,
+    /// Last match.
+    pub last_seen: Option<Timestamp>,
+    /// Matches and logs in the last five minutes of the window.
+    pub recent: (u64, u64),
+    /// Successes after the last match.
+    pub since_then: u64,
+    /// Whether a Lambda function wrote logs that were read; `None` where none of them says.
+    pub on_lambda: Option<bool>,
+    /// The newest exchange that was read and passes the filters, matching or not.
+    pub last_of_filtered: Option<Exchange>,
+    /// Successes in the window whose logs were not read.
+    pub unread_successes: u64,
+}
+
+/// How a token was used in the window.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenUse {
+    /// Whose it is, where a log that was read says so.
+    pub developer: Option<String>,
+    /// Exchanges in which it was not refused.
+    pub accepted: u64,
+    /// The last of these.
+    pub last_accepted: Option<Timestamp>,
+}
+
+/// What was read.
+struct Seen {
+    keys: HashSet<String>,
+    ids: HashSet<String>,
+}
+
+impl Question {
+    /// Gathers what listing and reading gave.
+    #[must_use]
+    pub fn gather(&self, logs: &Logs, selection: &Selection, reading: Reading) -> Evidence {
+        let mut evidence = Evidence {
+            listed: logs.entries.len() as u64,
+            read: reading.read,
+            bytes: reading.bytes,
+            unread: reading.unread,
+            left_out: selection.left_out as u64,
+            left_out_untold: selection.left_out_untold as u64,
+            unrecognised: logs.unrecognised.clone(),
+            mismatched: reading.mismatched,
+            ..Evidence::default()
+        };
+        let wanted = &self.recognised.wanted;
+        let keys: HashSet<_> = reading.exchanges.iter().map(|read| read.key.clone()).collect();
+        let mut ids = HashSet::new();
+        let mut tries = Vec::new();
+        let mut owners = HashMap::new();
+        let recent = self.window.until.min(self.now) - RECENT;
+        for exchange in reading.exchanges {
+            if !ids.insert(exchange.exchange_id.clone()) {
+                evidence.duplicates += 1;
+                continue;
+            }
+            if !self.window.contains(exchange.started_at) {
+                continue;
+            }
+            if let Some(on_lambda) = exchange.on_lambda {
+                evidence.on_lambda = Some(on_lambda || evidence.on_lambda == Some(true));
+            }
+            if let Some(name) = &exchange.developer {
+                evidence.names.insert(name.clone());
+                owners.extend(exchange.token8.clone().map(|token| (token, name.clone())));
+            }
+            if self.filters.hold(&exchange) && evidence.last_of_filtered.is_none() {
+                evidence.last_of_filtered = Some(exchange.clone());
+            }
+            let is_named = self.names_exchange(&exchange);
+            if is_named {
+                evidence.named.push(exchange.clone());
+            }
+            if !self.filters.hold(&exchange) {
+                continue;
+            }
+            let Some(error) = &exchange.error else {
+                evidence.quoted += u64::from(wanted.is_said_in(&exchange.searched));
+                tries.push(Try::of(&exchange, false));
+                continue;
+            };
+            if !is_named && !wanted.matches(&exchange) {
+                continue;
+            }
+            *evidence.counts.entry(error.origin).or_default() += 1;
+            evidence.note_time(exchange.started_at, recent);
+            evidence.developers.extend(exchange.developer.clone());
+            evidence.tokens.extend(exchange.token8.clone());
+            evidence.models.extend(exchange.model.clone());
+            tries.push(Try::of(&exchange, true));
+            evidence.matches.push(exchange);
+        }
+        evidence.turns = turn::count(tries);
+        evidence.count_tokens(logs, &owners);
+        self.count_keys(logs, &Seen { keys, ids }, recent, &mut evidence);
+        evidence
+    }
+
+    /// Counts what the keys tell by themselves.
+    fn count_keys(&self, logs: &Logs, read: &Seen, recent: Timestamp, evidence: &mut Evidence) {
+        let key_decides = self.filters.are_empty();
+        let mut seen = HashSet::new();
+        for entry in &logs.entries {
+            let Some(told) = entry.told else { continue };
+            if !seen.insert(told.exchange_id) {
+                evidence.duplicates += 1;
+                continue;
+            }
+            evidence.recent.1 += u64::from(told.started_at >= recent);
+            // What was read has counted, even where its record names another exchange.
+            if read.keys.contains(&entry.key) {
+                continue;
+            }
+            if read.ids.contains(&told.exchange_id.to_string()) {
+                evidence.duplicates += 1;
+                continue;
+            }
+            let Some(origin) = told.error_origin else {
+                evidence.unread_successes += 1;
+                continue;
+            };
+            let decided = key_decides && self.recognised.wanted.key_decides(&told);
+            if decided {
+                *evidence.counts.entry(origin).or_default() += 1;
+                evidence.by_key_only += 1;
+                evidence.tokens.extend(told.token8.map(|token| format!("{token:08x}")));
+                evidence.note_time(told.started_at, recent);
+            }
+        }
+        if let Some(last) = evidence.last_seen {
+            let successes = logs.entries.iter().filter_map(|entry| entry.told);
+            let after = successes.filter(|t| t.error_origin.is_none() && t.started_at > last);
+            evidence.since_then = after.count() as u64;
+        }
+    }
+}
+
+impl Evidence {
+    /// Returns how many failures match.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// Tells whether a part of the logs could not be looked at.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
+    /// Counts the use of the tokens of the matches, and of others of the same developers.
+    fn count_tokens(&mut self, logs: &Logs, owners: &HashMap<String, String>) {
+        let of_matches: BTreeSet<_> =
+            self.matches.iter().filter_map(|m| m.token8.clone()).collect();
+        let is_hurt = |name: &String| self.developers.contains(name);
+        let theirs = owners.iter().filter(|(_, name)| is_hurt(name)).map(|(token, _)| token);
+        let wanted = of_matches.iter().chain(theirs);
+        let mut uses: BTreeMap<String, TokenUse> = wanted
+            .map(|token| {
+                let developer = owners.get(token).cloned();
+                (token.clone(), TokenUse { developer, ..TokenUse::default() })
+            })
+            .collect();
+        for told in logs.entries.iter().filter_map(|entry| entry.told) {
+            let Some(token) = told.token8.filter(|_| told.status != 401) else { continue };
+            if let Some(seen) = uses.get_mut(&format!("{token:08x}")) {
+                seen.accepted += 1;
+                seen.last_accepted = seen.last_accepted.max(Some(told.started_at));
+            }
+        }
+        self.tokens_seen = uses;
+    }
+
+    fn note_time(&mut self, time: Timestamp, recent: Timestamp) {
+        self.first_seen = Some(self.first_seen.map_or(time, |first| first.min(time)));
+        self.last_seen = Some(self.last_seen.map_or(time, |last| last.max(time)));
+        self.recent.0 += u64::from(time >= recent);
+    }
+}

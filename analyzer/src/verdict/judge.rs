@@ -1,0 +1,237 @@
+//! From a recognised text and the evidence to a verdict. Pure; the one place that says "certain".
+//!
+//! - `certain` needs evidence that excludes the other layers: the very exchange, or every match of
+//!   one origin with nothing left unread that could say otherwise, for a text that is not vague.
+//! - `likely` is what most of the evidence, or the text alone, points at.
+//! - Else the answer is `unknown`, with what to check. Never a silent default.
+
+use jiff::{SignedDuration, Timestamp};
+use schemas::origin::Origin;
+use schemas::symptom::{Alone, Condition};
+
+use crate::logs::classify::Exchange;
+use crate::question::Question;
+use crate::text::recognise::StreamEnding;
+use crate::verdict::advice::{Advice, about};
+use crate::verdict::evidence::Evidence;
+use crate::verdict::presume::{did_not_pass, from_text, unfound, without_match};
+use crate::verdict::proof::{commonest, counted, shares, words_of};
+use crate::verdict::refusal::refused;
+use crate::verdict::{About, Confidence, Doubt, Verdict};
+use crate::window::ago;
+
+/// A failure older than this is hardly the one that somebody sees now.
+pub(crate) const OLD: SignedDuration = SignedDuration::from_hours(1);
+
+/// How far a moment in a text without a zone may be off.
+const ZONES: SignedDuration = SignedDuration::from_hours(14);
+
+/// Judges. `evidence` is `None` when there is no source of logs.
+#[must_use]
+pub fn judge(question: &Question, evidence: Option<&Evidence>) -> Verdict {
+    let recognised = &question.recognised;
+    let Some(evidence) = evidence else { return from_text(recognised, None) };
+    if let Some(newest) = evidence.named.first() {
+        return from_exchange(question, newest, &evidence.named[1..]);
+    }
+    if let Some(verdict) = of_another_time(question, evidence) {
+        return verdict;
+    }
+    // What was never sent here stands in no log; what matches is about something else.
+    let is_local = recognised.ours.is_none()
+        && recognised.symptom.is_some_and(|symptom| {
+            symptom.proves == Condition::NothingSent && symptom.alone != Alone::Open
+        });
+    // An answer that came through this proxy has an id. A line that would show one and does not is
+    // about another answer, however many of that status are logged; and so is one with another id.
+    let other_id = !evidence.matches.is_empty()
+        && !evidence.matches.iter().any(|exchange| could_have_id(exchange, &recognised.ids));
+    // Somebody else's failure may hold our words; whoever shows ours had an answer of ours.
+    let others_words = recognised.ours.is_some_and(|code| {
+        let is_it = |exchange: &Exchange| {
+            exchange.error.as_ref().is_some_and(|error| error.code == code.entry().name)
+        };
+        !evidence.matches.is_empty() && !evidence.matches.iter().any(is_it)
+    });
+    let is_elsewhere = is_local || recognised.vendor.is_some() || did_not_pass(recognised);
+    if evidence.total() == 0 || is_elsewhere || other_id || others_words {
+        return without_match(question, evidence);
+    }
+    from_matches(question, evidence)
+}
+
+/// The text says when it happened, and that is not in the window: no log of the window is about it.
+fn of_another_time(question: &Question, evidence: &Evidence) -> Option<Verdict> {
+    let at = question.recognised.at.filter(|_| is_of_another_time(question))?;
+    if question.recognised.symptom.is_some_and(|s| matches!(s.alone, Alone::Proven(_))) {
+        return None;
+    }
+    let mut verdict = from_text(&question.recognised, None).at_most_likely();
+    verdict.proof.insert(
+        0,
+        format!("the text is of {}, outside this window", at.strftime("%d %b %Y %H:%M")),
+    );
+    if evidence.total() > 0 {
+        let total = evidence.total();
+        verdict.other = Some(format!("{total} like it in this window, which are others"));
+    }
+    let since = at.checked_sub(OLD).unwrap_or(at).strftime("%Y-%m-%dT%H:%M:%SZ");
+    verdict.next_steps.insert(0, format!("look there: --since {since}"));
+    Some(verdict)
+}
+
+/// Tells whether the text says a time that does not lie in the window.
+pub(crate) fn is_of_another_time(question: &Question) -> bool {
+    let window = &question.window;
+    question.recognised.at.is_some_and(|at| at < window.since - ZONES || at > window.until + ZONES)
+}
+
+/// Tells whether an exchange can be one whose log shows none of these ids: where OpenAI sent no id,
+/// the client saw ours, and else it saw OpenAI's.
+fn could_have_id(exchange: &Exchange, ids: &[String]) -> bool {
+    let ours = ids.iter().any(|id| id.starts_with("cpx_"));
+    ids.is_empty() || ours == exchange.upstream_request_id.is_none()
+}
+
+/// The text carries the id of an exchange, and that exchange is here.
+fn from_exchange(question: &Question, exchange: &Exchange, others: &[Exchange]) -> Verdict {
+    let who = exchange.developer.as_deref().map(|name| format!(", {name}")).unwrap_or_default();
+    let openai_id = exchange.upstream_request_id.as_deref().map(|id| format!(", {id}"));
+    let time = exchange.started_at.strftime("%H:%M:%S");
+    let named =
+        format!("{}, {time} UTC{who}{}", exchange.exchange_id, openai_id.unwrap_or_default());
+    let Some(error) = &exchange.error else {
+        let mut verdict = Verdict::unknown("the exchange with this id succeeded here.");
+        verdict.proof = vec![named, words_of(exchange)];
+        verdict.next_steps = vec!["paste the line of the failure, with its own id".to_owned()];
+        return verdict;
+    };
+    let differs = |other: &&Exchange| other.error.as_ref().map(|e| e.origin) != Some(error.origin);
+    let other = others.iter().find(differs);
+    let other =
+        other.map(|other| format!("the text names {} too: {}", other.exchange_id, words_of(other)));
+    let wanted = &question.recognised.wanted;
+    let agrees = !wanted.has_condition() || wanted.matches(exchange);
+    let other = other.or_else(|| {
+        (!agrees).then(|| "the text tells of another failure than this exchange".to_owned())
+    });
+    let Advice { what, acts, step, say } = about(error.origin, &error.code, exchange.status);
+    Verdict {
+        origin: Some(error.origin),
+        confidence: if other.is_some() { Confidence::Likely } else { Confidence::Certain },
+        why: what,
+        acts: Some(acts),
+        proof: vec![named, words_of(exchange)],
+        cause: None,
+        other,
+        next_steps: vec![step],
+        say: Some(say),
+        about: About::Named,
+        doubt: None,
+    }
+}
+
+fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
+    let total = evidence.total();
+    let mut ranking: Vec<_> = evidence.counts.iter().map(|(origin, n)| (*n, *origin)).collect();
+    ranking.sort_unstable_by(|a, b| b.cmp(a));
+    let (most, origin) = ranking[0];
+    // Two of three are enough to go by, a bare majority is not.
+    if most * 3 < total * 2 {
+        let mut verdict = Verdict::unknown("several layers produced this.");
+        verdict.proof = vec![format!("{total} matching: {}", shares(&ranking))];
+        verdict.proof.extend(unfound(question, evidence));
+        verdict.next_steps = vec![
+            "narrow it down: --developer, --session or --since".to_owned(),
+            "paste the whole line: an id in it leads to the one exchange".to_owned(),
+        ];
+        return verdict;
+    }
+    let silence = question.recognised.wanted.ending == Some(StreamEnding::Silence);
+    if silence && origin == Origin::Client {
+        return from_silence(evidence, total);
+    }
+    let (code, example, codes) = commonest(evidence, origin);
+    let status = example.and_then(|exchange| exchange.status);
+    let status = status.or_else(|| question.recognised.wanted.statuses.first().copied());
+    let Advice { what, acts, step, say } = about(origin, &code, status);
+    let mut proof = vec![counted(question, evidence, origin, most, total)];
+    proof.extend(unfound(question, evidence));
+    proof.extend(example.map(words_of));
+    let codes_differ = !codes.is_empty();
+    let others: Vec<_> = ranking[1..]
+        .iter()
+        .map(|(count, origin)| format!("{origin} {count}"))
+        .chain(codes)
+        .collect();
+    let until = question.window.until.min(question.now);
+    let is_past = evidence.last_seen.is_some_and(|last| until.duration_since(last) > OLD);
+    let settled = most == total && !is_open(question, evidence, origin);
+    let certain = settled && !is_past && !could_be_unlogged(question);
+    let verdict = Verdict {
+        origin: Some(origin),
+        confidence: if certain { Confidence::Certain } else { Confidence::Likely },
+        why: if codes_differ { format!("among others: {what}") } else { what.clone() },
+        acts: Some(acts),
+        proof,
+        cause: None,
+        other: (!others.is_empty()).then(|| format!("also: {}", others.join(", "))),
+        next_steps: vec![step],
+        say: Some(if is_past { told_as_past(&what, evidence, until) } else { say }),
+        about: About::Matches,
+        doubt: (settled && !certain && !is_past).then_some(Doubt::Aws),
+    };
+    refused(verdict, evidence, &code)
+}
+
+/// Tells whether something that was not looked at could say otherwise.
+fn is_open(question: &Question, evidence: &Evidence, origin: Origin) -> bool {
+    let recognised = &question.recognised;
+    // What was left unread can say otherwise, unless its key has told; and keys alone tell no words.
+    let undecided = match evidence.by_key_only {
+        0 => evidence.left_out > 0,
+        _ => evidence.left_out_untold > 0 || evidence.matches.is_empty(),
+    };
+    // Whoever hangs up does not see an error: without a name it may be somebody else's hanging up.
+    let anybodys = origin == Origin::Client
+        && question.filters.developer.is_none()
+        && question.filters.session.is_none();
+    let foreign_id = !recognised.ids.is_empty();
+    undecided || evidence.is_partial() || anybodys || foreign_id || recognised.is_vague()
+}
+
+/// Where the id decides, a text without one may be about an answer that never came by here, unless
+/// the logs hold its very words.
+fn could_be_unlogged(question: &Question) -> bool {
+    let recognised = &question.recognised;
+    let decides = recognised.symptom.is_some_and(|symptom| symptom.alone == Alone::IdDecides);
+    decides && recognised.ours.is_none() && !recognised.wanted.words_required
+}
+
+/// The sentence for the chat about a failure that is over.
+fn told_as_past(what: &str, evidence: &Evidence, until: Timestamp) -> String {
+    let ago = evidence.last_seen.map(|last| ago(last, until)).unwrap_or_default();
+    let since = if evidence.since_then > 0 { " Others have had answers since." } else { "" };
+    format!("The last one is {ago} old: {what}{since}")
+}
+
+/// The client hung up because nothing came any more: that it did so is not the cause.
+fn from_silence(evidence: &Evidence, total: u64) -> Verdict {
+    let mut verdict = Verdict::likely(
+        Origin::Openai,
+        "the stream fell silent, and Codex gave up waiting before the proxy did.",
+    );
+    verdict.proof = vec![format!("{total} exchanges here ended by the client's hanging up")];
+    verdict.proof.extend(evidence.matches.first().map(words_of));
+    verdict.next_steps = vec![
+        "retry; if it lasts, look for a middlebox that buffers between Codex and the proxy"
+            .to_owned(),
+    ];
+    verdict.say = Some("The answer went silent, most likely at OpenAI. Retry.".to_owned());
+    verdict.about = About::Matches;
+    verdict
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

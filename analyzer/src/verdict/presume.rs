@@ -1,0 +1,369 @@
+//! What to presume of a failure that the logs do not hold: from the text, and from its absence.
+//!
+//! Only what a text about the developer's own machine says is certain. Other texts can exclude
+//! layers (an id, a missing id, an address, our own words); a log that is not there is evidence too;
+//! where neither helps, the answer is what to check.
+
+use schemas::catalogue::{CATALOGUE, ErrorCode};
+use schemas::origin::{Acts, Origin};
+use schemas::symptom::{Alone, Condition, Symptom};
+
+use crate::question::Question;
+use crate::text::ids::Host;
+use crate::text::recognise::Recognised;
+use crate::verdict::advice::{Advice, about};
+use crate::verdict::evidence::Evidence;
+use crate::verdict::nearest::nearest;
+use crate::verdict::proof::describe;
+use crate::verdict::{Confidence, Verdict};
+
+/// The logs hold no such failure, which is evidence too.
+pub(crate) fn without_match(question: &Question, evidence: &Evidence) -> Verdict {
+    let recognised = &question.recognised;
+    if let Some(verdict) = misspelt(question, evidence) {
+        return verdict;
+    }
+    let mut verdict = from_text(recognised, Some((question, evidence)));
+    if verdict.origin == Some(Origin::Aws) && evidence.on_lambda == Some(false) {
+        let why = "Lambda's words, but the proxy that wrote these logs does not run on Lambda.";
+        verdict = Verdict { next_steps: verdict.next_steps, ..Verdict::unknown(why) };
+    }
+    let is_elsewhere = recognised.vendor.is_some()
+        || recognised.symptom.is_some_and(|s| s.proves == Condition::NothingSent);
+    if evidence.total() > 0 && !is_elsewhere {
+        let shares: Vec<_> = evidence.counts.iter().map(|(o, n)| format!("{o} {n}")).collect();
+        let why = if recognised.ours.is_some() {
+            "theirs are other words that only hold these"
+        } else if recognised.ids.is_empty() {
+            "each with an id, which this text would have shown"
+        } else {
+            "none with the id of the text, nor with one of its kind"
+        };
+        let (total, shares) = (evidence.total(), shares.join(", "));
+        verdict.other = Some(format!("{total} logged here ({shares}), but {why}"));
+    } else if evidence.listed == 0 && !is_elsewhere {
+        verdict.proof.push("no logs at all in this window".to_owned());
+        verdict
+            .next_steps
+            .push("a wider window: --since 3d; the right source: --source".to_owned());
+    } else if !is_elsewhere {
+        let whose = if question.filters.are_empty() { "" } else { " that passes the filters" };
+        let (listed, what) = (evidence.listed, describe(recognised));
+        verdict.proof.push(format!("no {what}{whose} among {listed} logs of this window"));
+    }
+    verdict.proof.extend(unfound(question, evidence));
+    if evidence.quoted > 0 {
+        verdict.proof.push(format!(
+            "{} successful answers only quote these words, which is no error",
+            evidence.quoted
+        ));
+    }
+    if evidence.left_out > 0 && verdict.confidence != Confidence::Unknown && !is_elsewhere {
+        verdict
+            .next_steps
+            .push(format!("{} candidates are unread: raise --max", evidence.left_out));
+    }
+    verdict
+}
+
+/// Says which id of the text, or which session, no log that was read has.
+pub(crate) fn unfound(question: &Question, evidence: &Evidence) -> Option<String> {
+    let read = evidence.read;
+    if let Some(id) = question.recognised.ids.first().filter(|_| evidence.named.is_empty()) {
+        return Some(format!("{id} stands in none of the {read} logs that were read"));
+    }
+    let session = question.filters.session.as_ref()?;
+    let is_seen = evidence.last_of_filtered.is_some();
+    (!is_seen).then(|| format!("no log that was read ({read}) is of session {session}"))
+}
+
+/// Nobody of that name is in the logs, but somebody of nearly the same name.
+fn misspelt(question: &Question, evidence: &Evidence) -> Option<Verdict> {
+    let name = question.filters.developer.as_ref()?;
+    if evidence.names.contains(name) {
+        return None;
+    }
+    let meant = nearest(name, &evidence.names)?;
+    let mut verdict =
+        Verdict::unknown(&format!("nobody called `{name}` is in the logs that were read."));
+    let read = evidence.read;
+    verdict.proof = vec![format!("{read} logs read, none of `{name}`; `{meant}` is among them")];
+    verdict.next_steps = vec![
+        format!("misspelt? --developer {meant}"),
+        format!("is `{name}` a name at all? codex-proxy token list"),
+    ];
+    Some(verdict)
+}
+
+/// What the text makes likely by itself. `asked` is given when logs were searched in vain.
+pub(crate) fn from_text(recognised: &Recognised, asked: Option<(&Question, &Evidence)>) -> Verdict {
+    let filtered = asked.and_then(|(question, _)| question.filters.developer.as_deref());
+    if let Some(code) = recognised.ours {
+        return from_our_words(code, asked.is_some());
+    }
+    if let Some(vendor) = recognised.vendor {
+        return of_vendor(vendor, recognised);
+    }
+    let Some(symptom) = recognised.symptom else { return unrecognised(recognised) };
+    if let (Alone::IdDecides, Some(evidence)) = (symptom.alone, asked.map(|(_, e)| e))
+        && did_not_pass(recognised)
+    {
+        return passed_by(recognised, evidence);
+    }
+    let mut verdict = match (presumed(recognised, symptom), filtered) {
+        (Some(origin), _) if symptom.alone == Alone::Proven(origin) => {
+            Verdict::certain(origin, &sentence(symptom.explains))
+        }
+        (Some(origin), _) => {
+            Verdict::likely(origin, &sentence(&reason(recognised, symptom, origin)))
+        }
+        (None, Some(developer)) if symptom.proves != Condition::NothingSent => {
+            return absent(developer, asked.map(|(_, evidence)| evidence), symptom.checks);
+        }
+        (None, _) => Verdict::unknown("the text alone does not tell: several layers produce it."),
+    };
+    verdict.next_steps = symptom.checks.iter().map(|&check| check.to_owned()).collect();
+    if let Some(origin) = verdict.origin {
+        verdict.acts = Some(who_acts(recognised, symptom, origin));
+    }
+    verdict
+}
+
+/// Words of somebody whom this proxy does not talk to.
+fn of_vendor(vendor: &str, recognised: &Recognised) -> Verdict {
+    let by_codex = recognised.host.is_some() && recognised.author == Some(Origin::Client);
+    let mut verdict = if by_codex {
+        Verdict::likely(Origin::Client, &format!("that Codex talks to {vendor}, past this proxy."))
+    } else {
+        Verdict::unknown(&format!("words of {vendor}, which this proxy never talks to."))
+    };
+    verdict.next_steps = vec![
+        "which program printed it, and which provider is it set up for?".to_owned(),
+        "`model_provider` and `base_url` in config.toml, if it was Codex".to_owned(),
+    ];
+    verdict
+}
+
+/// A text that nobody is known to print.
+fn unrecognised(recognised: &Recognised) -> Verdict {
+    let mut verdict = Verdict::unknown("nobody is known to print this text.");
+    if recognised.author == Some(Origin::Openai) {
+        verdict = Verdict::likely(
+            Origin::Openai,
+            "an error body of OpenAI's shape, not one of the proxy's.",
+        );
+        let status = recognised.wanted.statuses.first().copied();
+        verdict.acts = Some(about(Origin::Openai, "", status).acts);
+    }
+    verdict.next_steps = vec![
+        "paste the whole line as it stands in the terminal, with its id if it has one".to_owned(),
+    ];
+    verdict
+}
+
+/// Whose failure a known text makes likely.
+fn presumed(recognised: &Recognised, symptom: &Symptom) -> Option<Origin> {
+    let is_ours = recognised.has_our_id();
+    match symptom.alone {
+        // The page of a web server that came with an id of OpenAI's side came from there.
+        Alone::Likely(Origin::Network | Origin::Aws) if recognised.has_foreign_id() => {
+            Some(Origin::OpenaiEdge)
+        }
+        // An answer that passed the proxy was not made in front of it.
+        Alone::Likely(Origin::Aws) if is_ours => decided_by_id(recognised),
+        // Words that any web server says, from a machine that is not Lambda's.
+        Alone::Likely(Origin::Aws)
+            if symptom.id == AMBIGUOUS && recognised.host == Some(Host::Local) =>
+        {
+            None
+        }
+        Alone::Proven(origin) | Alone::Likely(origin) => Some(origin),
+        Alone::IdDecides => decided_by_id(recognised),
+        Alone::Open => {
+            let is_openai = recognised.has_openai_body || recognised.has_foreign_id();
+            let tells = matches!(symptom.proves, Condition::StatusInText(_) | Condition::Status(_));
+            (recognised.has_foreign_id() || (tells && is_openai)).then_some(Origin::Openai)
+        }
+    }
+}
+
+/// The row whose words are not Lambda's alone.
+const AMBIGUOUS: &str = "aws_crash";
+
+fn reason(recognised: &Recognised, symptom: &Symptom, origin: Origin) -> String {
+    match (symptom.alone, origin) {
+        (Alone::Likely(expected), _) if expected == origin => symptom.explains.to_owned(),
+        (_, Origin::Openai) if recognised.has_foreign_id() => {
+            "the id in the text is OpenAI's: its answer, passed on".to_owned()
+        }
+        (_, Origin::Openai) if recognised.has_our_id() => {
+            "our id, but an answer that the proxy never gives: OpenAI's, passed on".to_owned()
+        }
+        (_, Origin::Openai) => "an error body of OpenAI's shape, not one of the proxy's".to_owned(),
+        (_, Origin::OpenaiEdge) => {
+            "an id of Cloudflare's, and no words of OpenAI's: its edge answered".to_owned()
+        }
+        (_, Origin::Proxy | Origin::Network) if recognised.has_our_id() => {
+            "the id in the text is the proxy's: it answered by itself".to_owned()
+        }
+        (_, Origin::Proxy) => "no id of OpenAI's: the proxy refused the token".to_owned(),
+        (_, Origin::Aws) if recognised.wanted.statuses == [429] => {
+            "Lambda refused it, presumably with all slots busy; the proxy never saw it".to_owned()
+        }
+        (_, Origin::Aws) => "no id, so Lambda answered in front of the proxy".to_owned(),
+        _ => symptom.explains.to_owned(),
+    }
+}
+
+fn sentence(text: &str) -> String {
+    format!("{}.", text.trim_end_matches('.'))
+}
+
+fn who_acts(recognised: &Recognised, symptom: &Symptom, origin: Origin) -> Acts {
+    let is_expected = matches!(symptom.alone, Alone::Likely(o) | Alone::Proven(o) if o == origin);
+    if let Some(acts) = symptom.acts.filter(|_| is_expected) {
+        return acts;
+    }
+    if origin == Origin::Client {
+        return Acts::Developer;
+    }
+    let status = recognised.wanted.statuses.first().copied();
+    let code = match (origin, status) {
+        (Origin::Aws, Some(413)) => "aws_too_large",
+        (Origin::Aws, _) => symptom.id,
+        _ => recognised.wanted.codes.first().map_or("", String::as_str),
+    };
+    if origin == Origin::Proxy {
+        let entry = CATALOGUE.iter().find(|entry| Some(entry.status) == status);
+        return entry.map_or(Acts::Us, |entry| entry.acts);
+    }
+    about(origin, code, status).acts
+}
+
+/// A developer sees a failure that this proxy has not logged for them: do they reach it at all?
+fn absent(developer: &str, evidence: Option<&Evidence>, checks: &[&str]) -> Verdict {
+    let last = evidence.and_then(|evidence| evidence.last_of_filtered.as_ref());
+    let all_read = evidence.is_some_and(|e| e.unread_successes == 0 && e.left_out == 0);
+    let mut verdict = match last {
+        Some(last) => {
+            let mut verdict = Verdict::unknown(
+                "this proxy logged no such failure for them, though they do reach it.",
+            );
+            let status = last.status.map(|status| format!(", {status}")).unwrap_or_default();
+            let time = last.started_at.strftime("%d %b %H:%M:%S");
+            verdict.proof.push(format!("{developer}'s last exchange here: {time} UTC{status}"));
+            verdict
+        }
+        None if all_read => Verdict::likely(
+            Origin::Client,
+            &format!("{developer}'s Codex does not seem to reach this proxy in this window."),
+        ),
+        None => {
+            let mut verdict = Verdict::unknown("this proxy logged no such failure for them.");
+            verdict
+                .next_steps
+                .push("read every log: --all; it tells when they were last here".to_owned());
+            verdict
+        }
+    };
+    if last.is_none() {
+        verdict.next_steps.push(format!("is `{developer}` the name? codex-proxy token list"));
+    }
+    verdict.next_steps.extend(checks.iter().map(|&check| check.to_owned()));
+    verdict
+}
+
+/// Tells whether the text shows that the answer did not come by this proxy, which gives every answer
+/// an id. Clients that showed Cloudflare's ids only showed none of the proxy's refusals of a token, and
+/// the proxy's own words are its own with or without an id.
+pub(crate) fn did_not_pass(recognised: &Recognised) -> bool {
+    recognised.would_show_id
+        && recognised.ours.is_none()
+        && decided_by_id(recognised) != Some(Origin::Proxy)
+}
+
+/// The text shows a status and no id, so the answer did not pass this proxy, which gives every
+/// answer one. Who stands before the proxy is known only if it runs as a Lambda function.
+fn passed_by(recognised: &Recognised, evidence: &Evidence) -> Verdict {
+    const WHY: &str = "this answer did not pass the proxy, which gives every answer an id";
+    let throttled = recognised.wanted.statuses == [429];
+    let is_lambdas = decided_by_id(recognised) == Some(Origin::Aws);
+    let mut verdict = match (evidence.on_lambda, throttled) {
+        (Some(false), _) => Verdict::unknown(&format!("{WHY}.")),
+        _ if !is_lambdas => Verdict::unknown(&format!("{WHY}; somebody in front of it did.")),
+        (_, true) => Verdict::likely(
+            Origin::Aws,
+            "Lambda refused it, presumably with all slots busy; the proxy never saw it.",
+        ),
+        (_, false) => Verdict::likely(Origin::Aws, &format!("{WHY}; Lambda in front of it did.")),
+    };
+    if evidence.on_lambda == Some(false) {
+        verdict.proof.push("the proxy that wrote these logs does not run on Lambda".to_owned());
+        verdict
+            .next_steps
+            .push("`base_url` in config.toml, and HTTPS_PROXY: who else can answer?".to_owned());
+    }
+    let checks = recognised.symptom.map_or(&[][..], |symptom| symptom.checks);
+    verdict.next_steps.extend(checks.iter().map(|&check| check.to_owned()));
+    verdict
+}
+
+fn from_our_words(code: ErrorCode, searched: bool) -> Verdict {
+    let entry = code.entry();
+    let Advice { what, acts, step, say } = about(entry.origin, entry.name, Some(entry.status));
+    let mut verdict = Verdict::likely(entry.origin, &what);
+    verdict.acts = Some(acts);
+    verdict.proof = vec![format!("these are the proxy's own words, {}", entry.name)];
+    verdict.next_steps = vec![step];
+    if searched {
+        verdict
+            .next_steps
+            .push("not logged in this window: widen it (--since), or check --source".to_owned());
+    }
+    verdict.say = Some(say);
+    verdict
+}
+
+/// For a text in which the id decides: whose answer it was. An answer of OpenAI's carries OpenAI's
+/// id, any other answer that passed the proxy carries ours, and one without came from before it.
+pub(crate) fn decided_by_id(recognised: &Recognised) -> Option<Origin> {
+    let wanted = &recognised.wanted;
+    let status = wanted.statuses.first().copied();
+    if recognised.has_foreign_id() {
+        let only_rays = recognised.ids.iter().all(|id| is_ray(id) || id.starts_with("cpx_"));
+        // Where every answer shows Cloudflare's id and no words, the status has to tell.
+        let is_gateways = matches!(status, Some(502 | 504 | 520..=530)) && !wanted.words_required;
+        let is_edge = only_rays && (wanted.without_words || is_gateways);
+        return Some(if is_edge { Origin::OpenaiEdge } else { Origin::Openai });
+    }
+    if recognised.has_our_id() {
+        // Words that are not the proxy's, or a status that it never answers with: passed on from
+        // OpenAI, which gave it no id.
+        let of_status = CATALOGUE.iter().find(|entry| {
+            Some(entry.status) == status || (entry.status == 502 && status == Some(504))
+        });
+        let is_passed_on = wanted.words_required || of_status.is_none();
+        return Some(if is_passed_on { Origin::Openai } else { of_status?.origin });
+    }
+    if !recognised.would_show_id {
+        // Where only OpenAI's answers showed an id, one that is missing says that it was ours.
+        let is_refusal = status == Some(401) && !recognised.by_old_client;
+        let hides_words = !wanted.words_required && recognised.host.is_none();
+        let is_whole = recognised.folded.contains("last status: 401");
+        return (is_refusal && hides_words && is_whole).then_some(Origin::Proxy);
+    }
+    match (recognised.host, status) {
+        // Lambda's answers at its own address, and a throttle, whose line shows no address.
+        (Some(Host::Lambda), Some(400 | 403 | 404 | 413 | 429 | 502 | 503 | 504))
+        | (None, Some(429)) => Some(Origin::Aws),
+        (None, Some(401)) => Some(Origin::Proxy),
+        _ => None,
+    }
+}
+
+/// Tells whether an id is Cloudflare's: 16 hex digits and an airport, or the beginning of them.
+fn is_ray(id: &str) -> bool {
+    let Some((digits, place)) = id.split_once('-') else { return false };
+    let is_place = place.len() == 3 && place.bytes().all(|byte| byte.is_ascii_uppercase());
+    is_place && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}

@@ -1,0 +1,309 @@
+//! Failures that left no log, because the proxy never saw them or died over them: refused by Lambda, or
+//! ended by the death of an invocation.
+//!
+//! In: a question and what AWS saw. Out: how many failures of the kind that is asked about AWS made by
+//! itself, or that it made none. A figure without a data point decides neither way.
+
+use jiff::Timestamp;
+use schemas::origin::{Acts, Origin};
+use schemas::symptom::AwsAct;
+
+use crate::aws::cloudwatch::{Counts, Death, DeathKind, Observed, Reserved, grouped};
+use crate::question::Question;
+use crate::text::ids::Host;
+use crate::text::recognise::{Recognised, StreamEnding};
+use crate::verdict::{Confidence, Verdict};
+use crate::window::Window;
+
+/// What AWS says about failures of the kind that is asked about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Unlogged {
+    /// Nothing of the kind is AWS's to do.
+    NotAws,
+    /// AWS could not be asked, or has no data point.
+    Unknown(AwsAct),
+    /// AWS made none in the window.
+    None(AwsAct),
+    /// AWS made some.
+    Some(Made),
+}
+
+/// Failures that AWS made by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// What it did.
+    pub act: AwsAct,
+    /// How often.
+    pub count: u64,
+    /// The first, to the minute.
+    pub first: Timestamp,
+    /// The last, to the minute.
+    pub last: Timestamp,
+    /// What most of the dead died of; `None` where only the metrics tell.
+    pub died_of: Option<DeathKind>,
+}
+
+/// Tells what AWS can have done to produce a text.
+#[must_use]
+pub fn act_behind(recognised: &Recognised) -> Option<AwsAct> {
+    let wanted = &recognised.wanted;
+    let is_elsewhere = recognised.host.is_some_and(|host| host != Host::Lambda);
+    // With an id the answer passed the proxy, and what was asked for elsewhere never came near Lambda.
+    if !recognised.ids.is_empty() || is_elsewhere || recognised.ours.is_some() {
+        return None;
+    }
+    let symptom = recognised.symptom?;
+    let is_bare = recognised.would_show_id || !wanted.words_required;
+    symptom.unlogged.or(match (wanted.statuses.as_slice(), wanted.ending) {
+        ([429], _) => Some(AwsAct::Throttle),
+        ([403], _) if recognised.would_show_id => Some(AwsAct::Forbid),
+        ([413], _) => Some(AwsAct::TooLarge),
+        ([502 | 504], _) if is_bare => Some(AwsAct::Die),
+        (_, Some(ending)) if ending != StreamEnding::Silence => Some(AwsAct::Cut),
+        _ => None,
+    })
+}
+
+impl Unlogged {
+    /// Tells what AWS made of the kind of failure that is asked about.
+    #[must_use]
+    pub fn of(question: &Question, observed: &Observed) -> Self {
+        let Some(act) = act_behind(&question.recognised) else { return Self::NotAws };
+        let window = Window {
+            since: question.window.since,
+            until: question.window.until.min(question.now.max(question.window.since)),
+        };
+        match act {
+            AwsAct::Throttle => by_metric(act, observed, &window, |counts| counts.throttles),
+            // A request that never ran and was not throttled was refused for another reason.
+            AwsAct::Forbid | AwsAct::TooLarge => by_metric(act, observed, &window, |counts| {
+                let ran = counts.invocations.unwrap_or(0) + counts.throttles.unwrap_or(0);
+                let refused = counts.url_requests?.saturating_sub(ran);
+                Some(refused.min(counts.url_4xx.unwrap_or(refused)))
+            }),
+            AwsAct::Die | AwsAct::Cut => by_deaths(act, observed, &window),
+        }
+    }
+
+    /// Returns how many failures AWS made.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        if let Self::Some(made) = self { made.count } else { 0 }
+    }
+
+    /// Tells whether AWS is known to have had no part in it.
+    #[must_use]
+    pub fn excludes_aws(&self) -> bool {
+        matches!(self, Self::None(_))
+    }
+}
+
+/// Adds a figure up. Metrics of a period are counted where they began, so the sum over the window
+/// decides, and the periods tell when.
+fn by_metric(
+    act: AwsAct,
+    observed: &Observed,
+    window: &Window,
+    figure: impl Fn(&Counts) -> Option<u64>,
+) -> Unlogged {
+    let Some(count) = figure(&observed.totals(window)) else { return Unlogged::Unknown(act) };
+    if count == 0 {
+        return Unlogged::None(act);
+    }
+    let some = observed.minutes.iter().filter(|minute| window.contains(minute.at));
+    let some = some.filter(|minute| figure(&minute.counts).is_some_and(|count| count > 0));
+    let times: Vec<_> = some.map(|minute| minute.at).collect();
+    Unlogged::Some(Made {
+        act,
+        count,
+        first: times.first().copied().unwrap_or(window.since),
+        last: times.last().copied().unwrap_or(window.until),
+        died_of: None,
+    })
+}
+
+/// Counts the dead: by the lines, and where these were not read by the metric of errors.
+fn by_deaths(act: AwsAct, observed: &Observed, window: &Window) -> Unlogged {
+    // What has a log all the same counts among the logs.
+    let unlogged = observed.deaths.iter().filter(|death| !death.is_logged);
+    let within: Vec<&Death> = unlogged.filter(|death| window.contains(death.at)).collect();
+    let unended = observed.unended.iter().map(|started| started.started_at);
+    let unended: Vec<_> = unended.filter(|time| window.contains(*time)).collect();
+    let times = within.iter().map(|death| death.at).chain(unended.iter().copied());
+    if let (Some(first), Some(last)) = (times.clone().min(), times.max()) {
+        return Unlogged::Some(Made {
+            act,
+            count: (within.len() + unended.len()) as u64,
+            first,
+            last,
+            died_of: commonest(&within),
+        });
+    }
+    let errors = by_metric(act, observed, window, |counts| counts.errors);
+    match errors {
+        Unlogged::None(_) if !observed.saw_lines() && act == AwsAct::Cut => Unlogged::Unknown(act),
+        // Without a data point, the lines of the whole window say as much.
+        Unlogged::Unknown(_) if observed.saw_lines() => Unlogged::None(act),
+        known => known,
+    }
+}
+
+fn commonest(deaths: &[&Death]) -> Option<DeathKind> {
+    let of = |kind| deaths.iter().filter(|death| death.kind == kind).count();
+    deaths.iter().map(|death| death.kind).max_by_key(|kind| of(*kind))
+}
+
+impl Made {
+    /// Returns the verdict that these failures give.
+    #[must_use]
+    pub fn verdict(&self, question: &Question, observed: &Observed, logged: u64) -> Verdict {
+        let mut verdict = Verdict::likely(Origin::Aws, &self.why(observed));
+        verdict.confidence = Confidence::Certain;
+        verdict.acts = Some(if self.act == AwsAct::TooLarge { Acts::Developer } else { Acts::Us });
+        verdict.proof = vec![self.proof(question, observed, logged)];
+        verdict.proof.extend(self.detail(observed));
+        verdict.next_steps = vec![self.step()];
+        verdict.say = Some(self.say().to_owned());
+        verdict
+    }
+
+    fn why(&self, observed: &Observed) -> String {
+        match (self.act, self.died_of) {
+            (AwsAct::Throttle, _) => {
+                let slots = match observed.reserved() {
+                    Some(Reserved::Slots(slots)) => format!("all {slots} slots were busy"),
+                    _ => "no slot was free".to_owned(),
+                };
+                format!("Lambda refused the request, {slots}. The proxy never saw it.")
+            }
+            (AwsAct::Forbid, _) => {
+                "the Function URL refused the request; the proxy never saw it.".to_owned()
+            }
+            (AwsAct::TooLarge, _) => {
+                "Lambda takes 6 MB at most and refused the request; the proxy never saw it."
+                    .to_owned()
+            }
+            (AwsAct::Die | AwsAct::Cut, Some(DeathKind::TimeOut)) => {
+                "the function ran into its time limit and was ended before its answer was complete."
+                    .to_owned()
+            }
+            (AwsAct::Die | AwsAct::Cut, Some(DeathKind::OutOfMemory)) => {
+                "the function ran out of memory and died over its answer.".to_owned()
+            }
+            (AwsAct::Die | AwsAct::Cut, Some(DeathKind::StartUp)) => {
+                "the function did not come up, so nobody could answer.".to_owned()
+            }
+            (AwsAct::Die | AwsAct::Cut, Some(DeathKind::Crash)) => {
+                "the function crashed over its answer.".to_owned()
+            }
+            (AwsAct::Die | AwsAct::Cut, None) => {
+                "the function died over its answer, and left no log of it.".to_owned()
+            }
+        }
+    }
+
+    /// `CloudWatch 02:30-02:40: 318 throttles, 366 ran, concurrency 25 of 25; 0 logged 429s`
+    pub(crate) fn proof(&self, question: &Question, observed: &Observed, logged: u64) -> String {
+        // A minute's figures stand under its beginning.
+        let end = self.last + jiff::SignedDuration::from_mins(1);
+        let span = Window { since: self.first, until: end };
+        let counts = observed.totals(&span);
+        let time = |time: Timestamp| time.strftime("%H:%M").to_string();
+        let when = format!("CloudWatch {}-{} UTC", time(self.first), time(end));
+        let ran = counts.invocations.map_or_else(String::new, |n| format!(", {} ran", grouped(n)));
+        let count = grouped(self.count);
+        match self.act {
+            AwsAct::Throttle => {
+                let most = counts.concurrent_max.map_or_else(String::new, |most| {
+                    let of = match observed.reserved() {
+                        Some(Reserved::Slots(slots)) => format!(" of {slots}"),
+                        _ => String::new(),
+                    };
+                    format!(", concurrency {most}{of}")
+                });
+                format!("{when}: {count} throttles{ran}{most}; {} logged 429s", grouped(logged))
+            }
+            AwsAct::Forbid | AwsAct::TooLarge => {
+                let all = counts
+                    .url_requests
+                    .map_or_else(String::new, |n| format!(" of {} URL requests", grouped(n)));
+                format!("{when}: {count}{all} refused before the proxy{ran}")
+            }
+            AwsAct::Die | AwsAct::Cut => {
+                let kind = self.died_of.map_or("without an end", DeathKind::as_str);
+                let what = match self.died_of {
+                    None => format!("{count} invocations failed or have a start and no end"),
+                    Some(_) => format!("{count} invocations died ({kind})"),
+                };
+                let none = if logged == 0 && question.recognised.wanted.has_condition() {
+                    "; no logged failure like this"
+                } else {
+                    ""
+                };
+                format!("{when}: {what}{none}")
+            }
+        }
+    }
+
+    fn detail(&self, observed: &Observed) -> Option<String> {
+        match self.act {
+            AwsAct::Throttle => Some(format!(
+                "{} turns ended at once (Codex does not retry this); throttled requests carry no name",
+                grouped(self.count)
+            )),
+            AwsAct::Forbid => {
+                let nobody = observed.totals(&observed.window).invocations.unwrap_or(0) == 0;
+                nobody.then(|| "nobody got through in this window".to_owned())
+            }
+            AwsAct::TooLarge => None,
+            AwsAct::Die | AwsAct::Cut => {
+                let newest = observed.deaths.last()?;
+                let words: String = newest.line.chars().take(140).collect();
+                Some(format!("newest: {words}"))
+            }
+        }
+    }
+
+    fn step(&self) -> String {
+        match (self.act, self.died_of) {
+            (AwsAct::Throttle, _) => {
+                "analyzer capacity: says how many slots are needed, and the command"
+            }
+            (AwsAct::Forbid, _) => {
+                "analyzer validate: says which permission is missing; AWS asks for \
+                 lambda:InvokeFunctionUrl and lambda:InvokeFunction"
+            }
+            (AwsAct::TooLarge, _) => {
+                "start a new thread or drop images; `codex-proxy serve` outside Lambda takes 64 MiB"
+            }
+            (_, Some(DeathKind::TimeOut)) => {
+                "run long work through `codex-proxy serve` outside Lambda, which has no such limit"
+            }
+            (_, Some(DeathKind::OutOfMemory)) => "give the function more memory",
+            (_, Some(DeathKind::StartUp)) => {
+                "analyzer validate; the function's log says why it did not come up"
+            }
+            _ => "read the function's log around that time; analyzer validate",
+        }
+        .to_owned()
+    }
+
+    fn say(&self) -> &'static str {
+        match self.act {
+            AwsAct::Throttle => "We ran out of capacity, not OpenAI. Retry in two minutes.",
+            AwsAct::Forbid => {
+                "Our function refuses requests at AWS's door, not OpenAI. We are on it."
+            }
+            AwsAct::TooLarge => {
+                "Your thread has grown past what Lambda accepts (6 MB). Start a new one."
+            }
+            AwsAct::Die | AwsAct::Cut => {
+                "Our function died over the answer, not OpenAI. Retry; we are on it."
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "unlogged_tests.rs"]
+mod tests;
