@@ -136,7 +136,7 @@ impl S3Source {
                     if key.is_empty() {
                         return Ok(bytes);
                     }
-                    self.pace.rise();
+                    self.pace.rise(Instant::now());
                     return Ok(bytes);
                 }
                 Err(trouble) => trouble,

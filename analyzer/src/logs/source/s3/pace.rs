@@ -1,7 +1,9 @@
-//! How many requests are on their way at a time: more as long as all goes well, half after trouble.
+//! How many requests are on their way at a time: more as long as that reads faster, half after trouble.
 //!
 //! Additive increase, multiplicative decrease, as TCP does it. S3 says `SlowDown` when it has not
-//! yet spread a bucket over enough machines; asking less then reads faster than asking again.
+//! yet spread a bucket over enough machines; asking less then reads faster than asking again. Where
+//! nothing waits, as on a server near by, more at a time only costs memory and caches, so what reads
+//! no faster is taken back.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,8 +16,13 @@ const FIRST: f64 = 32.0;
 const MOST: f64 = 256.0;
 /// Below this S3 is not spared, only the reader.
 const LEAST: f64 = 4.0;
-/// What is added for as many successes as there are requests on their way.
+/// What is added for as many successes as there are requests on their way: one round.
 const STEP: f64 = 8.0;
+/// After growing by this the speed is looked at: it has to have grown, too.
+const LOOK: f64 = 1.4;
+const GAIN: f64 = 1.1;
+/// Rounds until more is tried again.
+const HOLD: u32 = 16;
 
 /// The number of requests that are on their way at a time.
 pub(super) struct Pace(Mutex<State>);
@@ -24,11 +31,18 @@ struct State {
     limit: f64,
     /// When it was halved last.
     halved: Option<Instant>,
+    /// When the round began, and how many successes it has had.
+    round: Option<(Instant, u32)>,
+    /// The last limit that was worth it, and successes a second with it.
+    proven: (f64, f64),
+    /// Rounds for which the limit stays.
+    hold: u32,
 }
 
 impl Pace {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(State { limit: FIRST, halved: None }))
+        let (halved, round) = (None, None);
+        Self(Mutex::new(State { limit: FIRST, halved, round, proven: (FIRST, 0.0), hold: 0 }))
     }
 
     /// Returns how many requests may be on their way.
@@ -38,10 +52,20 @@ impl Pace {
         limit
     }
 
-    /// Notes a success.
-    pub(super) fn rise(&self) {
+    /// Notes a success at `now`.
+    pub(super) fn rise(&self, now: Instant) {
         let mut state = self.lock();
-        state.limit = (state.limit + STEP / state.limit).min(MOST);
+        if state.hold == 0 {
+            state.limit = (state.limit + STEP / state.limit).min(MOST);
+        }
+        let (begun, count) = state.round.unwrap_or((now, 0));
+        if f64::from(count) < state.limit {
+            state.round = Some((begun, count + 1));
+            return;
+        }
+        state.round = Some((now, 1));
+        let seconds = now.duration_since(begun).as_secs_f64().max(1e-9);
+        state.end_round(f64::from(count) / seconds);
     }
 
     /// Notes at `now` that a request begun at `begun` was refused or timed out. What was on its way
@@ -51,11 +75,33 @@ impl Pace {
         if state.halved.is_none_or(|halved| begun > halved) {
             state.limit = (state.limit / 2.0).max(LEAST);
             state.halved = Some(now);
+            state.round = None;
+            state.proven = (state.limit, 0.0);
+            state.hold = 0;
         }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn end_round(&mut self, speed: f64) {
+        let (limit, proven) = self.proven;
+        if self.hold > 0 {
+            self.hold -= 1;
+            self.proven = (limit, speed);
+        } else if proven == 0.0 {
+            self.proven = (self.limit, speed);
+        } else if self.limit >= (limit * LOOK).min(MOST) && self.limit > limit {
+            if speed < proven * GAIN {
+                self.limit = limit;
+                self.hold = HOLD;
+            } else {
+                self.proven = (self.limit, speed);
+            }
+        }
     }
 }
 
@@ -104,28 +150,57 @@ pub(super) fn backoff(attempt: u32, random: f64) -> Duration {
 mod tests {
     use super::*;
 
+    /// Answers requests that take `latency`, by a server that manages so many a second.
+    fn serve(
+        pace: &Pace,
+        from: Instant,
+        latency_ms: f64,
+        most_a_second: f64,
+        rounds: u32,
+    ) -> Instant {
+        let mut now = from;
+        for _ in 0..rounds {
+            let limit = pace.limit() as f64;
+            let a_second = (limit / latency_ms * 1_000.0).min(most_a_second);
+            for _ in 0..pace.limit() {
+                now += Duration::from_secs_f64(1.0 / a_second);
+                pace.rise(now);
+            }
+        }
+        now
+    }
+
     #[test]
-    fn success_adds_and_a_round_of_trouble_halves_once() {
+    fn it_grows_as_long_as_that_reads_faster() {
         let pace = Pace::new();
         assert_eq!(pace.limit(), 32);
-        for _ in 0..32 {
-            pace.rise();
+        let now = serve(&pace, Instant::now(), 20.0, 1e9, 60);
+        assert!(pace.limit() >= 248, "{}", pace.limit());
+        let near = Pace::new();
+        for round in 0..200 {
+            serve(&near, now + Duration::from_secs(round), 0.1, 20_000.0, 1);
+            assert!(near.limit() <= 56, "{}", near.limit());
         }
-        assert_eq!(pace.limit(), 39);
+        let middle = Pace::new();
+        serve(&middle, now, 20.0, 5_000.0, 100);
+        assert!((70..200).contains(&middle.limit()), "{}", middle.limit());
+    }
+
+    #[test]
+    fn a_round_of_trouble_halves_once() {
+        let pace = Pace::new();
         let begin = Instant::now();
         let at = |ms: u64| begin + Duration::from_millis(ms);
         for late in 0..30 {
             pace.halve(at(0), at(20 + late));
         }
-        assert_eq!(pace.limit(), 19);
+        assert_eq!(pace.limit(), 16);
         for round in 2..12 {
             pace.halve(at(round * 40), at(round * 40 + 20));
         }
         assert_eq!(pace.limit(), 4);
-        for _ in 0..100_000 {
-            pace.rise();
-        }
-        assert_eq!(pace.limit(), 256);
+        serve(&pace, at(1_000), 20.0, 1e9, 200);
+        assert!(pace.limit() >= 248, "{}", pace.limit());
     }
 
     #[test]
