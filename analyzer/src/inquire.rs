@@ -6,7 +6,9 @@
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::pin::pin;
 
+use futures::future::{Either, select};
 use jiff::Timestamp;
 use schemas::key::LogKey;
 use schemas::spill::Spilled;
@@ -40,8 +42,9 @@ pub struct Inquiry {
     pub sum: Option<Sum>,
 }
 
-/// Inquires. `look` reads the logs, where there is a source of them; `deployment` is asked about, where
-/// there is one.
+/// Inquires. `look` reads the logs, where there is a source of them; `deployment` finds out whom to ask
+/// on AWS, where there is anybody. Where the logs alone are certain of something that AWS cannot have
+/// done, its answers are not waited for.
 ///
 /// # Errors
 ///
@@ -49,40 +52,47 @@ pub struct Inquiry {
 pub async fn inquire<E>(
     question: &Question,
     look: Option<impl Future<Output = Result<Scanned, E>>>,
-    deployment: Option<&Deployment>,
+    deployment: Option<impl Future<Output = Deployment>>,
 ) -> Result<Inquiry, E> {
     let window = Window { since: question.window.since, until: asked_until(question) };
-    let scope = match act_behind(&question.recognised) {
-        Some(_) => Scope::MetricsAndLines,
-        None => Scope::Metrics,
+    let leaves_no_log = act_behind(&question.recognised).is_some();
+    let scope = if leaves_no_log { Scope::MetricsAndLines } else { Scope::Metrics };
+    let ask = async |deployment: &Deployment, scope| {
+        Box::pin(observe(deployment, &window, scope, question.now)).await
     };
-    let looked = async {
+    let watch = async {
+        let deployment = deployment?.await;
+        let observed = ask(&deployment, scope).await;
+        Some((deployment, observed))
+    };
+    let look = async {
         match look {
             Some(look) => look.await.map(Some),
             None => Ok(None),
         }
     };
-    let watched = async {
-        match deployment {
-            Some(deployment) => {
-                Some(Box::pin(observe(deployment, &window, scope, question.now)).await)
+    let (looked, watched) = match select(pin!(look), pin!(watch)).await {
+        Either::Left((looked, watch)) => {
+            let looked = looked?;
+            let alone = conclude(question, looked.as_ref(), None);
+            if !leaves_no_log && alone.verdict.confidence == Confidence::Certain {
+                return Ok(alone);
             }
-            None => None,
+            (looked, watch.await)
         }
+        Either::Right((watched, look)) => (look.await?, watched),
     };
-    let (looked, observed) = futures::join!(looked, watched);
-    let looked = looked?;
-    let first = conclude(question, looked.as_ref(), observed);
+    let Some((deployment, observed)) = watched else {
+        return Ok(conclude(question, looked.as_ref(), None));
+    };
+    let first = conclude(question, looked.as_ref(), Some(observed));
     let decides = first.verdict.confidence == Confidence::Certain
         || first.evidence.as_ref().is_some_and(|evidence| evidence.total() > 0);
-    match deployment {
-        Some(deployment) if !decides && scope == Scope::Metrics => {
-            let scope = Scope::MetricsAndLines;
-            let observed = Box::pin(observe(deployment, &window, scope, question.now)).await;
-            Ok(conclude(question, looked.as_ref(), Some(observed)))
-        }
-        _ => Ok(first),
+    if decides || scope == Scope::MetricsAndLines {
+        return Ok(first);
     }
+    let observed = ask(&deployment, Scope::MetricsAndLines).await;
+    Ok(conclude(question, looked.as_ref(), Some(observed)))
 }
 
 /// The window without the future, which is only there for clocks that are ahead.

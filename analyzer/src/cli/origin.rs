@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Zoned};
 use super::place::{self, Place, unreachable};
 use super::progress::Bar;
 use super::{Exit, Failure, current_time, say, say_unseen};
+use crate::aws::cloudwatch::Unseen;
 use crate::aws::{self, Trouble};
 use crate::inquire::{Inquiry, inquire};
 use crate::logs::scan::{Consent, ScanError, Scanned, scan};
@@ -138,11 +139,11 @@ pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
     };
     // A closed pipe (`| head`) is the reader's choice.
     let _ = io::stdout().write_all(text.as_bytes());
-    Ok(end(&answer))
+    Ok(end(&answer, arguments.place.names_deployment()))
 }
 
 /// Names what is wrong with the data on stderr, and says how the command ends.
-fn end(answer: &Answer) -> Exit {
+fn end(answer: &Answer, is_named: bool) -> Exit {
     if let Some(evidence) = answer.evidence.as_ref().filter(|e| !e.unrecognised.is_empty()) {
         say(&format!("note: {} objects are no logs by their names", evidence.unrecognised.len()));
         for key in evidence.unrecognised.iter().take(NAMED) {
@@ -166,7 +167,9 @@ fn end(answer: &Answer) -> Exit {
     let is_certain = answer.verdict.confidence == Confidence::Certain;
     if let Some(observed) = answer.observed.as_ref().filter(|_| !is_certain) {
         say_unseen(&observed.unseen, "origin");
-        if observed.unseen.iter().any(|unseen| matches!(unseen.trouble, Trouble::Denied(_))) {
+        // Whoever named a deployment wants to know it; others may have logs in S3 and nothing more.
+        let denied = |unseen: &Unseen| matches!(unseen.trouble, Trouble::Denied(_));
+        if is_named && observed.unseen.iter().any(denied) {
             return Exit::Partial;
         }
     }
@@ -178,13 +181,21 @@ async fn ask(arguments: &OriginArguments, question: &Question) -> Result<Inquiry
     let place = &arguments.place;
     let named = place.source().map(str::to_owned);
     // Without a place, the stack's function says where the logs are; AWS has to be set up for that.
-    let may_ask = place.is_on_aws() || (named.is_none() && aws::is_set_up());
-    let deployment = if may_ask { Some(place.deployment().await) } else { None };
-    let found = deployment.as_ref().and_then(|deployment| deployment.source.clone());
+    let resolved = match &named {
+        None if place.is_on_aws() || aws::is_set_up() => Some(place.deployment().await),
+        _ => None,
+    };
+    let found = resolved.as_ref().and_then(|deployment| deployment.source.clone());
     let source = named.or(found);
     let look = source.as_deref().map(|place| Box::pin(look(place, question, arguments.yes)));
-    let deployment = deployment.filter(|_| !arguments.no_cloudwatch);
-    inquire(question, look, deployment.as_ref()).await
+    let may_ask = !arguments.no_cloudwatch && (resolved.is_some() || place.is_on_aws());
+    let deployment = may_ask.then_some(async {
+        match resolved {
+            Some(deployment) => deployment,
+            None => place.deployment().await,
+        }
+    });
+    inquire(question, look, deployment).await
 }
 
 /// Lists, chooses, reads.

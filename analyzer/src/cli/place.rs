@@ -29,7 +29,12 @@ impl Place {
 
     /// Tells whether AWS has anything to do with these logs.
     pub(super) fn is_on_aws(&self) -> bool {
-        self.named.is_given() || self.source().is_some_and(|place| place.starts_with("s3://"))
+        self.names_deployment() || self.source().is_some_and(|place| place.starts_with("s3://"))
+    }
+
+    /// Tells whether somebody named a deployment.
+    pub(super) fn names_deployment(&self) -> bool {
+        self.named.is_given()
     }
 
     /// Finds the deployment.

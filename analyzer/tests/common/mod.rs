@@ -197,7 +197,9 @@ impl Bucket {
     }
 
     pub(crate) fn command_for(&self, source: &str, arguments: &[&str]) -> Command {
-        self.reach(analyzer(&[&["origin", "--json", "--source", source], arguments].concat()))
+        // There is nothing of AWS here but S3.
+        let origin = ["origin", "--json", "--no-cloudwatch", "--source", source];
+        self.reach(analyzer(&[&origin, arguments].concat()))
     }
 
     /// Any command over the logs in this bucket.
