@@ -141,6 +141,13 @@ pub(crate) fn moment(words: &str) -> Option<Timestamp> {
     civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
+/// Tells whether a request id is Anthropic's, the first of the vendors: behind `req_` OpenAI's have hex
+/// digits only.
+pub(crate) fn is_of_anthropic(id: &str) -> bool {
+    let digits = id.strip_prefix("req_01");
+    digits.is_some_and(|digits| digits.bytes().any(|digit| !digit.is_ascii_hexdigit()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

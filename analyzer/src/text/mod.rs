@@ -6,5 +6,6 @@ pub(crate) mod fold;
 mod python;
 mod paste;
 pub mod ids;
+mod row;
 mod wanted;
 pub mod recognise;

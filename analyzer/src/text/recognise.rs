@@ -4,24 +4,19 @@
 //! are to be searched for. Of several errors in one paste the last counts that only one program
 //! prints: what other tools said later is not what is asked about.
 
-use std::sync::{LazyLock, OnceLock};
+use std::sync::LazyLock;
 
 use regex::{Captures, Regex, RegexSet, RegexSetBuilder};
 use schemas::catalogue::{CATALOGUE, ErrorCode};
 use schemas::origin::Origin;
-use schemas::symptom::{self, Breadth, Condition, ShowsId, Symptom};
+use schemas::symptom::{self, Breadth, Condition, ShowsId};
 
 use crate::text::fold::{Squeezed, fold, squeeze};
 use crate::text::ids::Ids;
 use crate::text::paste::{self, Body, Mark, Paste, Piece};
+use crate::text::row::{Fragment, Row, SHORTEST_PIECE, without_spaces};
 use crate::text::wanted::wants;
 pub use crate::text::wanted::{Extent, Recognised, StreamEnding, Wanted};
-
-/// Shorter pieces of a known text stand for too many of them.
-const SHORTEST_PIECE: usize = 10;
-
-/// Fewer words than this stand in many a sentence in the same order.
-const FEWEST_WORDS_IN_ORDER: usize = 5;
 
 /// A paste of more pieces than this is not read once more as one piece.
 const FEW_PIECES: usize = 20;
@@ -45,30 +40,6 @@ struct Rules {
     wrapper: Regex,
     /// Words of other vendors.
     vendors: RegexSet,
-}
-
-struct Row {
-    /// Built when the set says that it matches: most never are.
-    pattern: OnceLock<Regex>,
-    symptom: &'static Symptom,
-    /// The row's first text, squeezed, without the status that many rows begin with.
-    text: String,
-    /// The words of its first text, without punctuation.
-    words: Vec<String>,
-}
-
-impl Row {
-    fn captures<'a>(&self, squeezed: &'a str) -> Option<Captures<'a>> {
-        let pattern = self.pattern.get_or_init(|| {
-            Regex::new(&without_spaces(self.symptom)).expect("tested with the catalogue")
-        });
-        pattern.captures(squeezed)
-    }
-}
-
-/// A space in a pattern is white space or none: squeezed text has none.
-fn without_spaces(symptom: &Symptom) -> String {
-    symptom.pattern.replace(' ', "")
 }
 
 /// One piece of a paste, and what was found in it.
@@ -109,23 +80,13 @@ enum Known {
 impl Rules {
     fn new() -> Self {
         let regex = |pattern: &str| Regex::new(pattern).expect("tested with the catalogue");
-        let status = regex(r"^unexpected ?status ?[0-9]{3}[^:]*:");
-        let row = |symptom: &'static Symptom| Row {
-            pattern: OnceLock::new(),
-            symptom,
-            text: {
-                let text = squeeze(&fold(symptom.texts.first().unwrap_or(&"")));
-                status.replace(&text, "").into_owned()
-            },
-            words: fold(symptom.texts.first().unwrap_or(&"")).split(' ').map(letters).collect(),
-        };
         let set = RegexSetBuilder::new(symptom::catalogue().map(without_spaces))
             .size_limit(64 << 20)
             .dfa_size_limit(64 << 20)
             .build();
         Self {
             set: set.expect("tested with the catalogue"),
-            rows: symptom::catalogue().map(row).collect(),
+            rows: symptom::catalogue().map(Row::of).collect(),
             vendors: RegexSetBuilder::new(
                 symptom::VENDORS.iter().map(|vendor| vendor.pattern.replace(' ', "")),
             )
@@ -290,7 +251,7 @@ impl Rules {
             ours.is_none() && body.as_ref().is_some_and(|body| body.error.code_or_kind().is_some());
         let is_body = body.as_ref().is_some_and(|body| body.begins);
         let vendor = self.vendors.matches(&squeezed.text).iter().next();
-        let by_id = || ids.iter().any(|id| is_of_anthropic(id)).then_some(0);
+        let by_id = || ids.iter().any(|id| crate::text::ids::is_of_anthropic(id)).then_some(0);
         let vendor = vendor.or_else(by_id).filter(|_| ours.is_none());
         let vendor = vendor.map(|index| symptom::VENDORS[index].name);
         // A sentence of another program stays known; words of OpenAI's kind are then not OpenAI's.
@@ -373,15 +334,10 @@ impl Rules {
     fn piece_of(&self, folded: &str, squeezed: &str) -> Option<usize> {
         let tells =
             folded.len() >= SHORTEST_PIECE && folded.contains(' ') && our_message(folded).is_none();
-        let bare = letters(squeezed);
-        let words: Vec<_> =
-            folded.split(' ').map(letters).filter(|word| !word.is_empty()).collect();
+        let piece = Fragment::of(folded, squeezed);
         let is_sentence = |&row: &usize| {
             let row = &self.rows[row];
-            let is_within = row.text.contains(squeezed)
-                || (bare.len() >= SHORTEST_PIECE && letters(&row.text).contains(&bare))
-                || (words.len() >= FEWEST_WORDS_IN_ORDER && stand_in_order(&words, &row.words));
-            row.symptom.author == Origin::Client && is_within
+            row.symptom.author == Origin::Client && row.holds(&piece)
         };
         let mut holds = (0..self.rows.len()).filter(|row| tells && is_sentence(row));
         let first = holds.next()?;
@@ -392,24 +348,6 @@ impl Rules {
         };
         holds.all(same).then_some(first)
     }
-}
-
-/// Tells whether a request id is Anthropic's, the first of the vendors: behind `req_` OpenAI's have hex
-/// digits only.
-fn is_of_anthropic(id: &str) -> bool {
-    let digits = id.strip_prefix("req_01");
-    digits.is_some_and(|digits| digits.bytes().any(|digit| !digit.is_ascii_hexdigit()))
-}
-
-/// Returns a text without its punctuation: who types from memory leaves it out.
-fn letters(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).collect()
-}
-
-/// Tells whether all words stand in a text in this order, whatever stands between them.
-fn stand_in_order(words: &[String], text: &[String]) -> bool {
-    let mut rest = text.iter();
-    words.iter().all(|word| rest.any(|other| other == word))
 }
 
 fn group<'a>(captures: Option<&'a Captures<'_>>, name: &str) -> Option<&'a str> {
