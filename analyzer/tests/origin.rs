@@ -168,10 +168,10 @@ fn is_right_or_loud(answer: &Answer, errors: u64) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_fails_now_and_then_is_read_all_the_same() {
     for (failure, of_thousand) in [
-        (Failure::SlowDown, 400),
-        (Failure::Internal, 300),
-        (Failure::Truncate, 300),
-        (Failure::Reset, 300),
+        (Failure::SlowDown, 150),
+        (Failure::Internal, 150),
+        (Failure::Truncate, 150),
+        (Failure::Reset, 150),
     ] {
         let bucket = Bucket::of(&server_errors(300)).await;
         bucket.0.fail_often(Operation::Get, failure, of_thousand, 7);

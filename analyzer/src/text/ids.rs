@@ -40,6 +40,8 @@ struct Marks {
     id: Regex,
     /// How Lambda's own logs and headers name an id.
     of_lambda: Regex,
+    /// Cloudflare's, or what a narrow terminal has left of one.
+    ray: Regex,
     /// Ids that are known to be whole by their shape.
     whole: Regex,
     host: Regex,
@@ -55,6 +57,7 @@ static MARKS: LazyLock<Marks> = LazyLock::new(|| {
         of_lambda: regex(
             r#"(?:RequestId|(?i:x-amzn-request-?id)|aws_?[rR]equest_?[iI]d)["'`]?\s*[:=]\s*["'`]?([0-9a-f-]{36})"#,
         ),
+        ray: regex(r"^[0-9a-f]{8,16}(?:-[A-Z]{0,3})?$"),
         whole: regex(
             r"cpx_[0-9a-f]{32}|\breq_[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{16}-[A-Z]{3}\b",
         ),
@@ -93,7 +96,17 @@ impl Ids {
             }
         }
         let of_lambda = MARKS.of_lambda.captures_iter(words).map(|found| found[1].to_owned());
-        Self { found: ids, of_lambda: of_lambda.collect(), host: host(words) }
+        let mut of_lambda: Vec<_> = of_lambda.collect();
+        // Many a server calls something a request id: OpenAI's have a shape, or stand where Codex
+        // prints the id of an answer.
+        let says_nothing = |id: &&String| {
+            !id.starts_with("cpx_")
+                && !id.starts_with("req_")
+                && !MARKS.ray.is_match(id)
+                && !words.contains(&format!(", request id: {id}"))
+        };
+        of_lambda.extend(ids.iter().filter(says_nothing).cloned());
+        Self { found: ids, of_lambda, host: host(words) }
     }
 }
 

@@ -4,7 +4,7 @@
 //! In: a question and what AWS saw. Out: how many failures of the kind that is asked about AWS made by
 //! itself, or that it made none. A figure without a data point decides neither way.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemas::origin::{Acts, Origin};
 use schemas::symptom::AwsAct;
 
@@ -14,6 +14,9 @@ use crate::text::ids::Host;
 use crate::text::recognise::{Recognised, StreamEnding};
 use crate::verdict::{Confidence, Verdict};
 use crate::window::Window;
+
+/// How late metrics may be and still speak for the end of a window.
+const LATE: SignedDuration = SignedDuration::from_mins(15);
 
 /// What AWS says about failures of the kind that is asked about.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,7 +111,11 @@ fn by_metric(
 ) -> Unlogged {
     let Some(count) = figure(&observed.totals(window)) else { return Unlogged::Unknown(act) };
     if count == 0 {
-        return Unlogged::None(act);
+        let seen = observed.minutes.iter().filter(|minute| figure(&minute.counts).is_some());
+        let newest = seen.map(|minute| minute.at).max();
+        // Metrics come late: where the last of them is old, what is new cannot be seen yet.
+        let is_fresh = newest.is_some_and(|newest| window.until.duration_since(newest) <= LATE);
+        return if is_fresh { Unlogged::None(act) } else { Unlogged::Unknown(act) };
     }
     let some = observed.minutes.iter().filter(|minute| window.contains(minute.at));
     let some = some.filter(|minute| figure(&minute.counts).is_some_and(|count| count > 0));
@@ -158,13 +165,22 @@ impl Made {
     #[must_use]
     pub fn verdict(&self, question: &Question, observed: &Observed, logged: u64) -> Verdict {
         let mut verdict = Verdict::likely(Origin::Aws, &self.why(observed));
-        verdict.confidence = Confidence::Certain;
+        // Where others get through, it may be the developer's address and not the function's policy.
+        if self.act != AwsAct::Forbid || self.nobody_ran(observed) {
+            verdict.confidence = Confidence::Certain;
+        }
         verdict.acts = Some(if self.act == AwsAct::TooLarge { Acts::Developer } else { Acts::Us });
         verdict.proof = vec![self.proof(question, observed, logged)];
         verdict.proof.extend(self.detail(observed));
         verdict.next_steps = vec![self.step()];
         verdict.say = Some(self.say().to_owned());
         verdict
+    }
+
+    /// Tells whether no request got through since the first of these.
+    fn nobody_ran(&self, observed: &Observed) -> bool {
+        let since = Window { since: self.first, until: observed.window.until };
+        observed.totals(&since).invocations.unwrap_or(0) == 0
     }
 
     fn why(&self, observed: &Observed) -> String {
@@ -205,7 +221,7 @@ impl Made {
     /// `CloudWatch 02:30-02:40: 318 throttles, 366 ran, concurrency 25 of 25; 0 logged 429s`
     pub(crate) fn proof(&self, question: &Question, observed: &Observed, logged: u64) -> String {
         // A minute's figures stand under its beginning.
-        let end = self.last + jiff::SignedDuration::from_mins(1);
+        let end = self.last + SignedDuration::from_mins(1);
         let span = Window { since: self.first, until: end };
         let counts = observed.totals(&span);
         let time = |time: Timestamp| time.strftime("%H:%M").to_string();
@@ -252,8 +268,7 @@ impl Made {
                 grouped(self.count)
             )),
             AwsAct::Forbid => {
-                let nobody = observed.totals(&observed.window).invocations.unwrap_or(0) == 0;
-                nobody.then(|| "nobody got through in this window".to_owned())
+                self.nobody_ran(observed).then(|| "nobody got through since the first".to_owned())
             }
             AwsAct::TooLarge => None,
             AwsAct::Die | AwsAct::Cut => {

@@ -136,10 +136,13 @@ fn what_was_neither_run_nor_throttled_was_refused_at_the_door() {
     assert_eq!((made.count, made.act), (1_140, AwsAct::Forbid));
     let verdict = made.verdict(&question, &observed, 0);
     assert!(verdict.proof[0].contains("1,140 of 1,140 URL requests refused"), "{verdict:?}");
-    assert_eq!(verdict.proof[1], "nobody got through in this window");
+    assert_eq!(verdict.proof[1], "nobody got through since the first");
     let ran = Counts { invocations: Some(1_140), ..refused };
-    observed.minutes = vec![minute(50, ran)];
+    observed.minutes = vec![minute(5, ran)];
     assert_eq!(Unlogged::of(&question, &observed), Unlogged::None(AwsAct::Forbid));
+    observed.minutes = vec![minute(50, ran)];
+    let late = Unlogged::of(&question, &observed);
+    assert_eq!(late, Unlogged::Unknown(AwsAct::Forbid), "what came since cannot be seen yet");
 }
 
 #[test]

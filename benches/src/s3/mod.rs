@@ -163,9 +163,10 @@ impl MemoryS3 {
 /// Tells what kind of request this is, before it is parsed as a whole.
 fn operation<B>(request: &Request<B>) -> Option<Operation> {
     let query = request.uri().query().unwrap_or_default();
-    let is_list = query.split('&').any(|pair| pair == "list-type=2");
+    let has = |wanted: &str| query.split('&').any(|pair| pair.trim_end_matches('=') == wanted);
     Some(match *request.method() {
-        Method::GET if is_list => Operation::List,
+        Method::GET if has("list-type=2") => Operation::List,
+        Method::GET if has("location") => return None,
         Method::GET => Operation::Get,
         Method::HEAD => Operation::Head,
         Method::PUT => Operation::Put,

@@ -12,10 +12,12 @@ use async_trait::async_trait;
 use s3s::{
     Body as S3Body, S3, S3Request, S3Response, S3Result,
     dto::{
-        CommonPrefix, CreateBucketInput, CreateBucketOutput, DeleteObjectInput, DeleteObjectOutput,
-        ETag, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput,
-        HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, Object as ListedObject,
-        PutObjectInput, PutObjectOutput, StreamingBlob,
+        BucketLocationConstraint, CommonPrefix, CreateBucketInput, CreateBucketOutput,
+        DeleteObjectInput, DeleteObjectOutput, ETag, GetBucketLocationInput,
+        GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput,
+        HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input,
+        ListObjectsV2Output, Object as ListedObject, PutObjectInput, PutObjectOutput,
+        StreamingBlob,
     },
     s3_error,
 };
@@ -69,6 +71,16 @@ impl S3 for Operations {
     ) -> S3Result<S3Response<HeadBucketOutput>> {
         existing(self.state().store.get(&request.input.bucket))?;
         Ok(S3Response::new(HeadBucketOutput::default()))
+    }
+
+    async fn get_bucket_location(
+        &self,
+        request: S3Request<GetBucketLocationInput>,
+    ) -> S3Result<S3Response<GetBucketLocationOutput>> {
+        existing(self.state().store.get(&request.input.bucket))?;
+        let region = BucketLocationConstraint::from_static("eu-central-1");
+        let output = GetBucketLocationOutput { location_constraint: Some(region) };
+        Ok(S3Response::new(output))
     }
 
     async fn put_object(

@@ -119,7 +119,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "codex_config",
         Client,
-        r"error loading (?:config|configuration|default config)|failed to (?:load|parse|read) codex config|config\.toml:? ?[0-9:]*:? ?(?:unknown|invalid|missing|duplicate|expected)|config\.toml:[0-9]+:[0-9]+|error parsing .{0,80}config\.toml|unknown configuration field|model provider .{1,60} not found|config profile .{1,60} not found|model_providers\.[a-z0-9_-]+(?:\.[a-z0-9_-]+)?[:']|cannot be combined with env_key",
+        r"error loading (?:config|configuration|default config)|failed to (?:load|parse|read) codex config|config\.toml:? ?[0-9:]*:? ?(?:unknown|invalid|missing|duplicate|expected)|config\.toml:[0-9]+:[0-9]+|builder error for url|relative url without a base|failed to parse header value|error parsing .{0,80}config\.toml|unknown configuration field|model provider .{1,60} not found|config profile .{1,60} not found|model_providers\.[a-z0-9_-]+(?:\.[a-z0-9_-]+)?[:']|cannot be combined with env_key",
     )
     .texts(&[
         "Error loading config.toml: unknown field `base_urll`, expected one of `name`, `base_url`",
@@ -146,7 +146,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "codex_stopped",
         Client,
-        r"turn (?:aborted|interrupted)|conversation interrupted|interrupted \(ctrl-?c\)|interrupted by (?:the )?user|tell the model what to do differently|request was aborted|apiuseraborterror",
+        r"turn (?:aborted|interrupted)|conversation interrupted|interrupted \(ctrl-?c\)|interrupted by (?:the )?user|tell the model what to do differently|(?:error|exception|^):? ?request was aborted\.?$|apiuseraborterror",
     )
     .texts(&[
         "Turn interrupted",

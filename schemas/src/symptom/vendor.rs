@@ -24,7 +24,7 @@ pub const VENDORS: &[Vendor] = &[
     },
     Vendor {
         name: "AWS Bedrock, or another service of AWS's",
-        pattern: r"bedrock|invokemodel|when calling the [a-z]+ operation",
+        pattern: r"bedrock|invokemodel|when calling the [a-z]+ operation|operation error [a-z0-9 ]+: [a-z0-9]+,",
     },
     Vendor {
         name: "Google",
@@ -32,6 +32,8 @@ pub const VENDORS: &[Vendor] = &[
     },
     Vendor {
         name: "another provider of models",
-        pattern: r"openrouter|api\.mistral|mistralai|api\.groq|groq\.com|deepseek|api\.together|api\.x\.ai|cohere\.com|perplexity\.ai|githubcopilot|github copilot|huggingface",
+        // OpenAI's codes are words.
+        pattern: r#"openrouter|api\.mistral|mistralai|api\.groq|groq\.com|deepseek|api\.together|api\.x\.ai|cohere\.com|perplexity\.ai|githubcopilot|github copilot|huggingface|provider returned error|client request id|["']object["']: ?["']error["']|["']code["']: ?["']?[45][0-9][0-9]["']?[,}]|please check your internet connection or vpn"#,
     },
+    Vendor { name: "GitHub", pattern: r"api\.github\.com|api rate limit exceeded for" },
 ];
