@@ -87,8 +87,8 @@ impl Decoder {
         Ok(bytes)
     }
 
-    /// Unpacks the beginning of an object up to its body, of which `bytes` may be the beginning too. What comes out
-    /// is only ever too short, never wrong; broken bytes give nothing.
+    /// Unpacks the beginning of an object up to its body; of the object, too, `bytes` may be the
+    /// beginning. What comes out is only ever too short, never wrong; broken bytes give nothing.
     pub fn decode_head<'a>(&'a mut self, bytes: &'a [u8]) -> &'a [u8] {
         if bytes.starts_with(&GZIP) {
             return &[];

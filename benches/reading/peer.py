@@ -9,6 +9,7 @@ read. A body in base64 is not decoded; that would need a function of one's own i
 
 import os
 import sys
+from pathlib import Path
 
 WORDS = "temporary errors"
 
@@ -20,7 +21,8 @@ def duckdb(place, glob):
     if place == "s3":
         import duckdb_extension_httpfs as extension
 
-        extension.import_extension("httpfs", con=db) if hasattr(extension, "import_extension") else db.load_extension("httpfs")
+        folder = Path(extension.__file__).parent
+        db.execute(f"load '{next(folder.rglob('*.duckdb_extension'))}'")
         url = os.environ["AWS_ENDPOINT_URL"]
         db.execute(f"""create secret (type s3, key_id '{os.environ["AWS_ACCESS_KEY_ID"]}',
             secret '{os.environ["AWS_SECRET_ACCESS_KEY"]}', region '{os.environ["AWS_REGION"]}',
