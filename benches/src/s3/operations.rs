@@ -70,7 +70,9 @@ impl S3 for Operations {
         request: S3Request<HeadBucketInput>,
     ) -> S3Result<S3Response<HeadBucketOutput>> {
         existing(self.state().store.get(&request.input.bucket))?;
-        Ok(S3Response::new(HeadBucketOutput::default()))
+        // Some clients ask for it first, and go on with what it says.
+        let bucket_region = Some("eu-central-1".to_owned());
+        Ok(S3Response::new(HeadBucketOutput { bucket_region, ..Default::default() }))
     }
 
     async fn get_bucket_location(
