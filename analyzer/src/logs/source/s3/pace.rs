@@ -109,7 +109,7 @@ impl State {
 pub(super) const CONNECTIONS: u32 = 256;
 
 /// How often a request is tried.
-pub(super) const ATTEMPTS: u32 = 10;
+pub(super) const ATTEMPTS: u32 = 7;
 /// Second tries that one source makes without a success in between, after which it stops trying
 /// again: a storm that lasts ends in a partial answer, and not in hours.
 const PATIENCE: f64 = 200.0;
