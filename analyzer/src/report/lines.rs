@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use schemas::origin::{Acts, Origin};
 
 use super::Answer;
+use crate::aws::cloudwatch::grouped;
 use crate::logs::classify::Exchange;
 use crate::verdict::evidence::Evidence;
 use crate::verdict::turn::Turns;
@@ -268,19 +269,6 @@ fn count(number: u64, noun: &str) -> String {
         noun => format!("{noun}s"),
     };
     format!("{} {noun}", grouped(number))
-}
-
-/// Writes a number with commas between its thousands.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Makes a text from a log harmless for a terminal.
