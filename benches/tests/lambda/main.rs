@@ -81,8 +81,13 @@ async fn an_event_says_what_the_request_was() {
 async fn an_environment_stands_still_between_two_invocations() {
     let lambda = start(tiny().env("TINY_TICK", "1")).await;
     let ticks = || lambda.stdout().iter().filter(|line| line.text == "tick").count();
-    ask(&lambda, "chunk=a").await;
+    // It is held until it has ticked: an environment that answers at once may never get to it.
+    let gate = Gate::new().await;
+    let response = open(lambda.address(), get(&format!("chunk=a&gate={}", gate.port()))).await;
+    let held = gate.arrival().await;
     until(|| ticks() > 0).await;
+    drop(held);
+    rest(response).await;
     settled(&lambda).await;
     assert!(lambda.environments()[0].is_frozen);
     // What is still in the pipe gets out of it, and then there is nothing more.
