@@ -96,7 +96,7 @@ echo "\$ analyzer origin \"temporary errors\" --max 50 --source $logs"
 "$bin/analyzer" origin "temporary errors" --max 50 --source "$logs"
 cat <<END
 
-How it was reached: analyzer/src/judge.rs. Try next:
+How it was reached: analyzer/src/verdict/judge.rs. Try next:
   export ANALYZER_SOURCE=$logs PATH=$bin:\$PATH
   analyzer origin "temporary errors" --all --list     # with each match; answers that only quote it
   analyzer origin "invalid or disabled token"         # the proxy's own words

@@ -10,6 +10,7 @@ mod texts;
 mod corpus;
 mod culprits;
 mod origin;
+mod told;
 mod show;
 mod tail;
 mod damage;

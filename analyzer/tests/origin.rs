@@ -11,11 +11,11 @@ use crate::common::{Answer, Bucket, Folder, analyzer, object, run, run_within, s
 
 const WINDOW: [&str; 4] = ["--since", "2026-11-22T01:00:00Z", "--until", "2026-11-22T03:00:00Z"];
 
-fn with_window<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn with_window<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     [arguments, &WINDOW[..]].concat()
 }
 
-fn server_errors(count: u32) -> Vec<Object> {
+pub(crate) fn server_errors(count: u32) -> Vec<Object> {
     let at = |n: u32| format!("2026-11-22T02:{:02}:{:02}.000Z", n / 60 % 60, n % 60);
     (0..count).map(|n| object(&server_error(n, &at(n)))).collect()
 }
@@ -320,90 +320,4 @@ fn a_name_that_is_not_utf_8_is_named_and_makes_the_answer_partial() {
     let answer = folder.ask(&with_window(&["temporary errors"])).ends(4);
     assert!(answer.stderr.contains(".json"), "{answer:?}");
     assert_eq!(answer.json()["counts"], json!({"openai": 1}));
-}
-
-#[test]
-fn text_for_people_ends_alike() {
-    let folder = Folder::of(&server_errors(3));
-    let source = folder.path().to_str().expect("text");
-    let asked = |arguments: &[&str]| {
-        let arguments =
-            [&["origin", "temporary errors", "--source", source][..], arguments].concat();
-        run(analyzer(&with_window(&arguments)), "")
-    };
-    let answer = asked(&[]).ends(0);
-    assert!(answer.stdout.starts_with("openai, certain"), "{answer:?}");
-    assert!(answer.stdout.lines().count() <= 12 && answer.stderr.is_empty(), "{answer:?}");
-    let listed = asked(&["--list"]).ends(0);
-    assert!(listed.stdout.contains("req_0000000000000002"), "{listed:?}");
-}
-
-/// Two developers, of whom one tried a turn three times and got an answer in the end.
-fn turns() -> Folder {
-    let mut objects = Vec::new();
-    for (number, developer, turn, failed) in [
-        (1, "dev-17", "a", true),
-        (2, "dev-17", "a", true),
-        (3, "dev-17", "a", false),
-        (4, "dev-04", "b", true),
-    ] {
-        let mut record = server_error(number, &format!("2026-11-22T02:00:{number:02}.000Z"));
-        record.developer = Some(developer.to_owned());
-        record.client.session_id = Some(format!("session of {developer}"));
-        record.client.turn_id = Some(turn.to_owned());
-        if !failed {
-            record.error = None;
-            record.status = 200;
-            "data: [DONE]\n\n".clone_into(&mut record.response_body);
-        }
-        objects.push(object(&record));
-    }
-    Folder::of(&objects)
-}
-
-#[test]
-fn turns_are_counted_and_not_their_tries() {
-    let folder = turns();
-    let json = folder.ask(&with_window(&["temporary errors"])).ends(0).json();
-    assert_eq!((&json["turns"], &json["tries"]), (&json!(2), &json!(3)));
-    assert_eq!(json["turns_recovered"], 0, "no success was read");
-    let hers = folder.ask(&with_window(&["temporary errors", "--developer", "dev-17"])).ends(0);
-    let hers = hers.json();
-    assert_eq!((&hers["turns"], &hers["tries"]), (&json!(1), &json!(2)));
-    assert_eq!(hers["turns_recovered"], 1);
-}
-
-#[test]
-fn an_id_leads_to_one_exchange_and_hurts_nobody_else() {
-    let folder = turns();
-    let id = format!("cpx_01a200ea080c7b3e9f1c2d4a{:08x}", 4);
-    let text = format!("unexpected status 500 Internal Server Error: x, request id: {id}");
-    let json = folder.ask(&with_window(&[&text])).ends(0).json();
-    assert_eq!((&json["developers"], &json["turns"]), (&json!(["dev-04"]), &json!(1)));
-    assert_eq!(json["ids"], json!([{"id": id, "found": true}]));
-    let missing = text.replace("00000004", "00000009");
-    let json = folder.ask(&with_window(&[&missing])).json();
-    assert_eq!(json["ids"][0]["found"], false);
-    assert_ne!(json["verdict"]["confidence"], "certain");
-    let proof = json["verdict"]["proof"].to_string();
-    assert!(proof.contains("stands in none of the"), "{proof}");
-}
-
-#[test]
-fn markdown_says_what_the_text_says() {
-    let folder = turns();
-    let source = folder.path().to_str().expect("text").to_owned();
-    let asked = |more: &[&str]| {
-        let arguments = [&["origin", "temporary errors", "--source", &source][..], more].concat();
-        run(analyzer(&with_window(&arguments)), "").ends(0).stdout
-    };
-    let page = asked(&["-o", "markdown"]);
-    assert!(page.starts_with("**openai, certain**: OpenAI answered HTTP 500"), "{page}");
-    assert!(page.contains("- **hurt**: 2 developers, 2 turns (3 tries), gpt-5.5\n"), "{page}");
-    let table = asked(&["-o", "markdown", "--list"]);
-    assert!(
-        table.contains("| 500 | openai | server\\_error |")
-            || table.contains("| 500 | openai | server_error |"),
-        "{table}"
-    );
 }

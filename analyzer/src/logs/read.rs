@@ -2,8 +2,8 @@
 //!
 //! A log that cannot be read is a value, not an error: it is named, counted, and makes the answer
 //! partial. There is a worker for each core, a thread with a runtime of its own: it asks for many
-//! logs at a time, and unpacks and searches each where it arrives, in one buffer. What is kept grows with the failures that are read, by the words of their
-//! errors, and not with the bodies of successes.
+//! logs at a time, and unpacks and searches each where it arrives, in one buffer. What is kept grows
+//! with the failures that are read, by the words of their errors, and not with the bodies of successes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
