@@ -13,6 +13,7 @@ mod origin;
 mod told;
 mod show;
 mod tail;
+mod way;
 mod damage;
 mod samples;
 mod generated;

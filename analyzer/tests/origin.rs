@@ -22,7 +22,7 @@ pub(crate) fn server_errors(count: u32) -> Vec<Object> {
 
 /// An error: nothing on stdout, one line and a hint on stderr.
 #[track_caller]
-fn fails(answer: Answer, code: i32, names: &str) {
+pub(crate) fn fails(answer: Answer, code: i32, names: &str) {
     let answer = answer.ends(code);
     assert_eq!(answer.stdout, "", "{answer:?}");
     assert!(answer.stderr.starts_with("error: "), "{answer:?}");

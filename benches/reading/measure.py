@@ -127,7 +127,11 @@ def contenders(arguments, kind, place, url):
     ending = "json" if kind == "old-plain" else "json.zst"
     glob = f"{logs}/**/*.{ending}" if local else f"s3://bench/logs/**/*.{ending}"
     yield "analyzer", ours(arguments, place), counts_of_ours
-    yield "floor: GETs, bytes dropped", [arguments.bin / "floor", place, "--concurrency", "64" if url and not arguments.latency else "256"], None
+    concurrency = "64" if url and not arguments.latency else "256"
+    floor = [arguments.bin / "floor", place, "--concurrency", concurrency]
+    yield "floor: GETs, bytes dropped", floor, None
+    if kind == "old-zstd":
+        yield "floor: GETs, unpacked, dropped", [*floor, "--unpack"], None
     if arguments.mode != "all":
         return
     if not local:

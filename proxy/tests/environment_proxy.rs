@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use benches::tunnel::{ConnectProxy, Mood};
 use benches::upstream::FakeOpenAi;
 
 use crate::common::child::{Server, codex_proxy, run};
@@ -9,7 +10,6 @@ use crate::common::client::Answer;
 use crate::common::function::Deployed;
 use crate::common::logs::Logs;
 use crate::common::site::one_token;
-use crate::common::tunnel::{ConnectProxy, Mood};
 use crate::common::wire::RawUpstream;
 use crate::common::{KEY, RESPONSES, turn};
 
@@ -20,7 +20,7 @@ const CREDENTIALS: &str = "bWU6Y2FuYXJ5LXBhc3N3b3Jk";
 const NOWHERE: &str = "http://me:canary-password@127.0.0.1:1";
 
 fn url(proxy: &ConnectProxy) -> String {
-    format!("http://me:{PASSWORD}@{}", proxy.address)
+    format!("http://me:{PASSWORD}@{}", proxy.address())
 }
 
 /// Two turns through a server with this environment, and what it said until its end. The password is
@@ -67,14 +67,14 @@ async fn where_it_is_asked_for_requests_pass_through_a_tunnel_and_the_proxy_sees
         },
     ];
     for (variable, ask) in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"].into_iter().zip(asking) {
-        let proxy = ConnectProxy::start(Mood::Willing).await;
+        let proxy = ConnectProxy::start(Mood::Willing).await.expect("a free loopback port");
         let (answers, said) = turns(&fake.url(), |command| {
             ask(command);
             command.env(variable, url(&proxy)).env("NO_PROXY", "example.com");
         })
         .await;
         assert_good(&answers);
-        let through = format!("reaches it through http://{} ({variable})", proxy.address);
+        let through = format!("reaches it through http://{} ({variable})", proxy.address());
         assert!(said.contains(&through), "{said}");
         let asked = proxy.asked();
         assert_eq!(asked.len(), 1, "one tunnel, used twice");
@@ -92,7 +92,7 @@ async fn where_it_is_asked_for_requests_pass_through_a_tunnel_and_the_proxy_sees
 #[tokio::test]
 async fn what_passes_through_a_tunnel_to_an_https_upstream_is_tls() {
     let openai = RawUpstream::start().await;
-    let proxy = ConnectProxy::start(Mood::Willing).await;
+    let proxy = ConnectProxy::start(Mood::Willing).await.expect("a free loopback port");
     let upstream = openai.url().replace("http://", "https://");
     let seen = tokio::spawn(async move {
         let mut seen = Vec::new();
@@ -168,7 +168,7 @@ async fn a_proxy_that_digs_no_tunnel_is_named_in_our_own_answer() {
         (Mood::Says(""), 502, "connection_terminated"),
         (Mood::Silent, 504, "connection_timeout"),
     ] {
-        let proxy = ConnectProxy::start(mood).await;
+        let proxy = ConnectProxy::start(mood).await.expect("a free loopback port");
         let (answers, _) = turns(&fake.url(), |command| {
             command.args(["--environment-proxy", "--connect-timeout", "1"]);
             command.env("HTTP_PROXY", url(&proxy));
@@ -209,7 +209,7 @@ fn a_variable_that_names_no_usable_proxy_is_refused_and_not_repeated() {
 
 #[tokio::test]
 async fn on_lambda_the_same_variables_lead_through_a_tunnel_or_are_named_as_wrong() {
-    let proxy = ConnectProxy::start(Mood::Willing).await;
+    let proxy = ConnectProxy::start(Mood::Willing).await.expect("a free loopback port");
     let told = |value: String| {
         move |function: benches::lambda::Function| {
             function.env("CODEX_PROXY_ENVIRONMENT_PROXY", "true").env("HTTP_PROXY", value)
@@ -222,7 +222,8 @@ async fn on_lambda_the_same_variables_lead_through_a_tunnel_or_are_named_as_wron
     assert!(!left.stderr.contains(PASSWORD), "{}", left.stderr);
     assert_eq!(proxy.asked().len(), 1);
 
-    let function = Deployed::start(told(format!("socks5://me:{PASSWORD}@{}", proxy.address))).await;
+    let function =
+        Deployed::start(told(format!("socks5://me:{PASSWORD}@{}", proxy.address()))).await;
     assert_eq!(function.turn(RESPONSES, "good", true).send().await.status, 503);
     let left = function.left().await;
     let outcome = "proxy proxy proxy_internal proxy_configuration_error complete";

@@ -16,13 +16,21 @@ use std::error::Error as StdError;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_http_client::tls;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Connector, tls};
 
 /// Loads credentials, region and endpoint (`AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL` and the
 /// rest). Nothing is asked of AWS yet, so nothing can fail yet.
 pub(crate) async fn load() -> SdkConfig {
-    let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-    let http = aws_smithy_http_client::Builder::new().tls_provider(ring).build_https();
+    // As the AWS CLI does it, and the SDK does not by itself.
+    let through = ProxyConfig::from_env();
+    let http =
+        aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, _| {
+            let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+            let mut connector = Connector::builder();
+            connector.set_connector_settings(settings.cloned());
+            connector.proxy_config(through.clone()).tls_provider(ring).build()
+        });
     aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await
 }
 

@@ -1,6 +1,7 @@
 //! The other ways to GET from S3: the AWS SDK, and `object_store`.
 
 use aws_config::BehaviorVersion;
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use object_store::ObjectStoreExt as _;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
@@ -24,10 +25,10 @@ impl Sdk {
 }
 
 impl Getter for Sdk {
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, anyhow::Result<u64>> {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, anyhow::Result<Bytes>> {
         Box::pin(async move {
             let got = self.client.get_object().bucket(&self.bucket).key(key).send().await?;
-            Ok(got.body.collect().await?.into_bytes().len() as u64)
+            Ok(got.body.collect().await?.into_bytes())
         })
     }
 }
@@ -44,10 +45,10 @@ impl ObjectStore {
 }
 
 impl Getter for ObjectStore {
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, anyhow::Result<u64>> {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, anyhow::Result<Bytes>> {
         Box::pin(async move {
             let got = self.0.get(&key.into()).await?;
-            Ok(got.bytes().await?.len() as u64)
+            Ok(got.bytes().await?)
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The floor of reading logs: a GET of every log below a place, as many at a time as measure best,
-//! and the bytes dropped. What a search takes above this is its own.
+//! and the bytes dropped. What a search takes above this is its own. With `--unpack` each log is
+//! unpacked before, which a search cannot do without: the floor of reading packed logs.
 //!
 //! With the feature `clients` the same is done by the SDK and by `object_store`, on as many threads.
 
@@ -10,7 +11,9 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use analyzer::logs::decode::{Decoder, RECORD_LIMIT};
 use analyzer::logs::source::{self, Depth, LogSource, Part};
+use bytes::Bytes;
 use clap::{Parser, ValueEnum};
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
@@ -27,6 +30,9 @@ struct Arguments {
     /// Who makes the GETs
     #[arg(long, value_enum, default_value_t)]
     client: Client,
+    /// Unpack each log before it is dropped
+    #[arg(long)]
+    unpack: bool,
     /// Only list
     #[arg(long)]
     list_only: bool,
@@ -42,16 +48,16 @@ enum Client {
     ObjectStore,
 }
 
-/// Makes a GET, and returns how long the body was.
+/// Makes a GET.
 trait Getter: Send + Sync {
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, anyhow::Result<u64>>;
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, anyhow::Result<Bytes>>;
 }
 
 struct Ours(Arc<dyn LogSource>);
 
 impl Getter for Ours {
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, anyhow::Result<u64>> {
-        Box::pin(async move { Ok(self.0.get(key, Part::Whole).await?.len() as u64) })
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, anyhow::Result<Bytes>> {
+        Box::pin(async move { Ok(self.0.get(key, Part::Whole).await?) })
     }
 }
 
@@ -95,7 +101,7 @@ async fn list(source: &dyn LogSource, root: &str) -> anyhow::Result<Vec<String>>
     Ok(keys)
 }
 
-/// GETs all keys on a thread for each core.
+/// GETs all keys on a thread for each core, and returns how many bytes came out.
 fn get_all(getter: &dyn Getter, keys: &[String], arguments: &Arguments) -> anyhow::Result<u64> {
     let (next, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
     let workers = std::thread::available_parallelism()?.get();
@@ -107,8 +113,11 @@ fn get_all(getter: &dyn Getter, keys: &[String], arguments: &Arguments) -> anyho
             let more = std::iter::from_fn(|| keys.get(next.fetch_add(1, Ordering::Relaxed)));
             let gets = stream::iter(more).map(|key| getter.get(key));
             let mut gets = gets.buffer_unordered(arguments.concurrency.div_ceil(workers));
-            while let Some(length) = gets.next().await {
-                bytes.fetch_add(length?, Ordering::Relaxed);
+            let mut decoder = Decoder::default();
+            while let Some(got) = gets.next().await {
+                let got = got?;
+                let out = if arguments.unpack { decoder.decode(&got, RECORD_LIMIT)? } else { &got };
+                bytes.fetch_add(out.len() as u64, Ordering::Relaxed);
             }
             all_done.wait().await;
             Ok(())

@@ -10,7 +10,6 @@ pub(crate) mod client;
 pub(crate) mod function;
 pub(crate) mod logs;
 pub(crate) mod site;
-pub(crate) mod tunnel;
 pub(crate) mod wire;
 
 use std::io;

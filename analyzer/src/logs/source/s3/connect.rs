@@ -2,7 +2,8 @@
 //!
 //! No task stands behind a connection, and no pool decides which request goes where: a request takes
 //! a connection that rests in its own runtime, or opens one. Measured beside the SDK's client and
-//! `object_store` in `benches/reading`.
+//! `object_store` in `benches/reading`. S3 is reached through the proxy that `HTTPS_PROXY` names,
+//! as the AWS CLI does it.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -20,6 +21,8 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::proxy::matcher::Matcher;
 use tokio::runtime::{Handle, Id};
 use tower_service::Service;
 
@@ -61,9 +64,16 @@ pub(super) enum NoAnswer {
 /// The connections to one host.
 pub(super) struct Connections {
     to: Uri,
-    connector: HttpsConnector<HttpConnector>,
+    way: Way,
     /// Those at rest, by the runtime whose driver tells what happens to them.
     resting: Mutex<HashMap<Id, Vec<Link>>>,
+}
+
+/// How a connection is made.
+enum Way {
+    Straight(HttpsConnector<HttpConnector>),
+    /// Through a tunnel that a proxy digs.
+    Through(HttpsConnector<Tunnel<HttpConnector>>),
 }
 
 struct Link {
@@ -84,20 +94,30 @@ impl Connections {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT));
-        let builder = HttpsConnectorBuilder::new();
         let provider = rustls::crypto::ring::default_provider();
-        let connector = if to.scheme_str() == Some("https") {
-            let builder = builder.with_provider_and_native_roots(provider)?;
-            builder.https_only().enable_http1().wrap_connector(tcp)
+        let builder = HttpsConnectorBuilder::new();
+        let builder = if to.scheme_str() == Some("https") {
+            builder.with_provider_and_native_roots(provider)?.https_only()
         } else {
             let empty = rustls::ClientConfig::builder_with_provider(provider.into())
                 .with_safe_default_protocol_versions()
                 .map_err(std::io::Error::other)?
                 .with_root_certificates(rustls::RootCertStore::empty())
                 .with_no_client_auth();
-            builder.with_tls_config(empty).https_or_http().enable_http1().wrap_connector(tcp)
+            builder.with_tls_config(empty).https_or_http()
         };
-        Ok(Self { to, connector, resting: Mutex::default() })
+        let builder = builder.enable_http1();
+        let way = match Matcher::from_env().intercept(&to) {
+            None => Way::Straight(builder.wrap_connector(tcp)),
+            Some(proxy) => {
+                let mut tunnel = Tunnel::new(proxy.uri().clone(), tcp);
+                if let Some(credentials) = proxy.basic_auth() {
+                    tunnel = tunnel.with_auth(credentials.clone());
+                }
+                Way::Through(builder.wrap_connector(tunnel))
+            }
+        };
+        Ok(Self { to, way, resting: Mutex::default() })
     }
 
     /// Sends a request and reads the answer to its end, at most `limit` bytes of it.
@@ -144,7 +164,10 @@ impl Connections {
     }
 
     async fn open(&self) -> Result<Link, NoAnswer> {
-        let connecting = self.connector.clone().call(self.to.clone());
+        let connecting = match &self.way {
+            Way::Straight(connector) => connector.clone().call(self.to.clone()),
+            Way::Through(connector) => connector.clone().call(self.to.clone()),
+        };
         let connected = tokio::time::timeout(CONNECT, connecting).await;
         let io = connected.map_err(|_| NoAnswer::Silent(CONNECT))?.map_err(NoAnswer::Connect)?;
         let made = http1::Builder::new().handshake(io).await;
