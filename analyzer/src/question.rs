@@ -72,6 +72,8 @@ pub struct Selection {
     pub left_out: usize,
     /// Of these, how many have a key that tells no outcome, and so may say anything.
     pub left_out_untold: usize,
+    /// Of the chosen, how many have a key that tells a success.
+    pub successes: u64,
 }
 
 /// Chooses which logs to read while they are being listed: with `--max` those that can hold the
@@ -130,6 +132,8 @@ impl Chooser<'_> {
         }
         self.selection.chosen += 1;
         self.selection.bytes += entry.bytes;
+        let is_success = entry.told.is_some_and(|told| told.error_origin.is_none());
+        self.selection.successes += u64::from(is_success);
         Some(entry)
     }
 
@@ -263,6 +267,9 @@ impl Wanted {
     #[must_use]
     pub fn matches(&self, exchange: &Exchange) -> bool {
         let says = self.is_said_in(&exchange.searched);
+        if self.in_stream && exchange.status.is_some_and(|status| status >= 300) {
+            return false;
+        }
         if !self.has_condition() {
             return says;
         }
@@ -307,13 +314,22 @@ fn ended_like(exchange: &Exchange, wanted: StreamEnding) -> bool {
         // It also waits in vain when a stream stays open after `response.failed`.
         StreamEnding::Silence => {
             error.code == "upstream_idle"
-                || exchange.ending == Some(Ending::ClientClosed)
+                || (exchange.ending == Some(Ending::ClientClosed) && !is_short(exchange))
                 || (matches!(exchange.terminal, Some(Terminal::Failed(_))) && is_long(exchange))
         }
     }
 }
 
+/// Milliseconds for which a client waits, at least, before it gives up on a silent stream: a minute
+/// where somebody has set it low; 300 s by default.
+const PATIENCE_MS: f64 = 60_000.0;
+
 /// Tells whether an exchange lasted as long as a client that waits in vain.
 fn is_long(exchange: &Exchange) -> bool {
-    exchange.duration_ms.is_some_and(|ms| ms > 60_000.0)
+    exchange.duration_ms.is_some_and(|ms| ms > PATIENCE_MS)
+}
+
+/// Tells whether an exchange is known to have been too short for that.
+fn is_short(exchange: &Exchange) -> bool {
+    exchange.duration_ms.is_some_and(|ms| ms <= PATIENCE_MS)
 }

@@ -47,7 +47,8 @@ fn without_a_source_the_text_alone_is_judged() {
         assert_eq!(json["scanned"]["listed"], 0);
     }
     // Nothing was sent: no log could say otherwise.
-    let json = run(analyzer(&["origin", "--json", "Missing environment variable: `X`."]), "");
+    let json =
+        run(analyzer(&["origin", "--json", "Missing environment variable: `OPENAI_API_KEY`."]), "");
     assert_eq!(json.ends(0).json()["verdict"]["confidence"], "certain");
 }
 

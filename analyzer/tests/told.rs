@@ -90,3 +90,35 @@ fn markdown_says_what_the_text_says() {
         "{table}"
     );
 }
+
+#[test]
+fn a_developer_of_whom_no_log_is_seems_not_to_reach_this_proxy() {
+    let mut objects = server_errors(0);
+    for number in 0..250 {
+        let mut record = server_error(
+            number,
+            &format!("2026-11-22T02:{:02}:{:02}.000Z", number / 60 + 10, number % 60),
+        );
+        (record.status, record.error) = (200, None);
+        record.developer = Some(if number % 2 == 0 { "anna" } else { "dev-16" }.to_owned());
+        objects.push(object(&record));
+    }
+    let folder = Folder::of(&objects);
+    let ask = |more: &[&str]| {
+        let asked = [&["high demand, which may cause temporary errors"], more].concat();
+        folder.ask(&with_window(&asked)).json()["verdict"].clone()
+    };
+    let absent = ask(&["--developer", "zoe", "--all"]);
+    assert_eq!(absent["origin"], "client", "{absent}");
+    assert!(
+        absent["why"]
+            .as_str()
+            .is_some_and(|why| why.contains("zoe's Codex does not seem to reach"))
+    );
+    assert_eq!(ask(&["--developer", "dev-17", "--all"])["origin"], "client", "another number");
+    let unread = ask(&["--developer", "zoe"]);
+    assert_eq!(unread["origin"], "unknown", "50 successes are unread: {unread}");
+    let here = ask(&["--developer", "anna", "--session", "nope"]);
+    assert_eq!(here["origin"], "unknown", "{here}");
+    assert!(here.to_string().contains("anna's last exchange here"), "{here}");
+}

@@ -51,6 +51,8 @@ pub struct RecordView<'a> {
     pub model: Option<String>,
     /// `path`.
     pub path: Option<String>,
+    /// `client.version`.
+    pub client_version: Option<String>,
     /// `client.session_id`.
     pub session_id: Option<String>,
     /// `client.turn_id`.
@@ -185,6 +187,7 @@ impl<'de> Visitor<'de> for RecordVisitor {
                 "error" => view.error = error(map.next_value()?),
                 "client" => {
                     let client: Value = map.next_value()?;
+                    view.client_version = word(&client["version"]);
                     view.session_id = word(&client["session_id"]);
                     view.turn_id = word(&client["turn_id"]);
                 }

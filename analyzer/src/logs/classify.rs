@@ -41,6 +41,8 @@ pub struct Exchange {
     pub developer: Option<String>,
     /// Model.
     pub model: Option<String>,
+    /// Version of the client.
+    pub client_version: Option<String>,
     /// Session of the client.
     pub session_id: Option<String>,
     /// Turn of the client.
@@ -103,6 +105,7 @@ pub(crate) fn classify_for(
         token8: view.token_id.as_ref().and_then(|id| id.get(..8)).map(str::to_owned),
         developer: view.developer.clone(),
         model: view.model.clone(),
+        client_version: view.client_version.clone(),
         session_id: view.session_id.clone(),
         turn_id: view.turn_id.clone(),
         upstream_request_id: view.upstream_request_id.clone(),

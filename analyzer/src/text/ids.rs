@@ -143,15 +143,26 @@ fn kind(host: &str) -> Option<Host> {
     })
 }
 
-/// Reads the last moment that a text names; without a zone it is taken for UTC, as Codex writes it.
-pub(crate) fn moment(words: &str) -> Option<Timestamp> {
+/// A moment that a text names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The moment; without a zone it is taken for UTC, as Codex writes it.
+    pub at: Timestamp,
+    /// The text names the zone.
+    pub has_zone: bool,
+}
+
+/// Reads the last moment that a text names.
+pub(crate) fn moment(words: &str) -> Option<Moment> {
     let found = MARKS.time.captures_iter(words).last()?;
     let (date, time) = (&found[1], &found[2]);
     if let Some(zone) = found.get(3) {
-        return format!("{date}T{time}{}", zone.as_str()).parse().ok();
+        let at = format!("{date}T{time}{}", zone.as_str()).parse().ok()?;
+        return Some(Moment { at, has_zone: true });
     }
     let civil: DateTime = format!("{date}T{time}").parse().ok()?;
-    civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    let at = civil.to_zoned(TimeZone::UTC).ok()?.timestamp();
+    Some(Moment { at, has_zone: false })
 }
 
 /// Tells whether a request id is Anthropic's, the first of the vendors: behind `req_` OpenAI's have hex

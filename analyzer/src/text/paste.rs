@@ -7,13 +7,12 @@
 
 use std::sync::LazyLock;
 
-use jiff::Timestamp;
 use regex::Regex;
 use schemas::body::{self, BodyError};
 use serde_json::Value;
 
 use crate::text::fold::unescaped;
-use crate::text::ids::moment;
+use crate::text::ids::{Moment, moment};
 use crate::text::python;
 
 /// Pieces that are looked at, from the end: an error is not buried deeper than this.
@@ -50,7 +49,7 @@ pub(crate) struct Piece {
     /// How it begins.
     pub(crate) mark: Mark,
     /// When it was printed, if it says so.
-    pub(crate) at: Option<Timestamp>,
+    pub(crate) at: Option<Moment>,
 }
 
 impl Piece {

@@ -24,6 +24,18 @@ const FEW_PIECES: usize = 20;
 /// A message longer than this may have been cut by the client.
 const CUT_BYTES: usize = 500;
 
+/// Bytes, squeezed, of what programs put before an error: a time, a name, "error".
+const BEFORE_BYTES: usize = 60;
+
+/// How Codex begins to tell of a stream that began well, squeezed.
+const STREAM: &str = "streamdisconnectedbeforecompletion:";
+
+/// What follows the words of an answer in a line of Codex, squeezed. The id comes last.
+const FIELDS: [&str; 3] = [",url:http", ",cf-ray:", ",requestid:"];
+
+/// How the path begins that Codex asks for, squeezed.
+const PATH: &str = "/v1/responses";
+
 /// Recognises a text.
 #[must_use]
 pub fn recognise(text: &str) -> Recognised {
@@ -210,6 +222,8 @@ impl Rules {
         let code = code.and_then(ErrorCode::from_name);
         let ours = code.or_else(|| our_message(said)).or_else(|| our_message(&folded));
         let ours = ours.or_else(|| self.our_words(row, &squeezed.text));
+        // The proxy adds nothing to a stream: what Codex says of one are somebody else's words.
+        let ours = ours.filter(|_| !squeezed.text.contains(STREAM));
         Reading { piece, folded, squeezed, body, row, is_piece, ours, message }
     }
 
@@ -303,6 +317,11 @@ impl Rules {
         }
         wanted.words_required &= !wanted.words.is_empty();
         wanted.is_broken = piece.words.contains('\n');
+        wanted.in_stream = wanted.ending.is_some() || squeezed.text.contains(STREAM);
+        let leads = captures.as_ref().and_then(|captures| captures.get(0)).is_some_and(|found| {
+            let before = &squeezed.text[..found.start()];
+            before.len() <= BEFORE_BYTES && !before.contains(['"', '\u{201c}', '\u{201d}'])
+        });
         let shows_id = match symptom.map_or(ShowsId::No, |symptom| symptom.shows_id) {
             ShowsId::No => false,
             ShowsId::WithAddress => found.host.is_some() && squeezed.text.contains("url:"),
@@ -310,6 +329,7 @@ impl Rules {
                 group(captures.as_ref(), "status").is_some() && !paste.by_old_client
             }
         };
+        let shows_id = shows_id && !is_cut(&squeezed.text);
         let would_show_id = shows_id && !wanted.statuses.is_empty() && ids.is_empty();
         Recognised {
             folded,
@@ -326,6 +346,7 @@ impl Rules {
             has_openai_body,
             vendor,
             extent: if is_piece { Extent::Piece } else { Extent::Telling },
+            leads,
             by_old_client: paste.by_old_client,
         }
     }
@@ -348,6 +369,17 @@ impl Rules {
         };
         holds.all(same).then_some(first)
     }
+}
+
+/// Tells whether a squeezed line ends in the middle of what Codex puts behind the words of an answer, so
+/// that an id may be cut off.
+fn is_cut(squeezed: &str) -> bool {
+    let Some((before, last)) = squeezed.rsplit_once(',') else { return false };
+    let last = format!(",{last}");
+    let is_begun = FIELDS.iter().any(|field| field.starts_with(&last));
+    let path = last.split_once("://").and_then(|(_, to)| to.find('/').map(|at| &to[at..]));
+    let is_in_path = path.is_some_and(|path| path != PATH && PATH.starts_with(path));
+    !before.is_empty() && (is_begun || is_in_path)
 }
 
 fn group<'a>(captures: Option<&'a Captures<'_>>, name: &str) -> Option<&'a str> {

@@ -1,13 +1,12 @@
 //! What a text proves, as the other stages take it: who wrote it, and what the logs are searched for.
 
-use jiff::Timestamp;
 use regex::Captures;
 use schemas::catalogue::ErrorCode;
 use schemas::origin::Origin;
 use schemas::symptom::{Condition, Symptom};
 
 use crate::text::fold::squeeze;
-use crate::text::ids::Host;
+use crate::text::ids::{Host, Moment};
 
 /// Fewer words than this, which nobody is known to print, many errors say by chance.
 const FEWEST_WORDS: usize = 4;
@@ -32,7 +31,7 @@ pub struct Recognised {
     /// Session that the text names.
     pub session: Option<String>,
     /// When it happened, if the text says so.
-    pub at: Option<Timestamp>,
+    pub at: Option<Moment>,
     /// Where the request went, if the text says so.
     pub host: Option<Host>,
     /// The text is a whole line with a status, which would show an id if there had been one.
@@ -43,6 +42,8 @@ pub struct Recognised {
     pub vendor: Option<&'static str>,
     /// How much of a known text it is.
     pub extent: Extent,
+    /// It begins with what is known of it: nobody tells of somebody else's words, or quotes them.
+    pub leads: bool,
     /// It was printed by a client that shows no ids.
     pub by_old_client: bool,
 }
@@ -57,11 +58,13 @@ pub enum Extent {
 }
 
 impl Recognised {
-    /// Tells whether the text is only a word or two that many errors say.
+    /// Tells whether the text is only a word or two that many errors say, or a bare status, which any
+    /// program prints of anything.
     pub(crate) fn is_vague(&self) -> bool {
-        let is_known =
-            (self.symptom.is_some() && self.extent == Extent::Telling) || self.ours.is_some();
-        !is_known && self.folded.split(' ').count() < FEWEST_WORDS
+        let is_bare = self.symptom.is_some_and(|s| s.proves == Condition::StatusAlone);
+        let is_known = (self.symptom.is_some() && self.extent == Extent::Telling && !is_bare)
+            || self.ours.is_some();
+        !is_known && (is_bare || self.folded.split(' ').count() < FEWEST_WORDS)
     }
 
     /// Tells whether an id in the text is not the proxy's, and so OpenAI's or its edge's.
@@ -89,6 +92,8 @@ pub struct Wanted {
     pub words: String,
     /// The words must be there too; otherwise they are another way to match.
     pub words_required: bool,
+    /// They are said of a stream, and so of an answer that began well.
+    pub in_stream: bool,
     /// Only an answer without any words of its own will do.
     pub without_words: bool,
     /// The words may be broken where no white space was.
@@ -137,7 +142,11 @@ pub(crate) fn wants(
             let said = group("status").and_then(|status| status.parse().ok());
             wanted.statuses = said.into_iter().collect();
         }
-        Condition::Code(codes) => wanted.codes = codes.iter().map(|&c| c.to_owned()).collect(),
+        Condition::Code(codes) => {
+            wanted.codes = codes.iter().map(|&c| c.to_owned()).collect();
+            // What Codex passes on behind words of its own is what the server said.
+            wanted.words_required = has_message && symptom.author == Origin::Client;
+        }
         Condition::CodeInText => {
             wanted.codes = group("code").map(str::to_owned).into_iter().collect();
         }

@@ -35,7 +35,7 @@ pub fn corroborate(
     if is_settled {
         return verdict;
     }
-    let unlogged = Unlogged::of(question, observed);
+    let unlogged = Unlogged::of(question, evidence, observed);
     match &unlogged {
         Unlogged::Some(made) => beside(verdict, made, question, evidence, observed),
         Unlogged::None(_) => without_aws(verdict, question, evidence, sum),
@@ -58,12 +58,14 @@ fn beside(
         && recognised.ids.is_empty()
         && recognised.ours.is_none()
         && !recognised.by_old_client;
-    let rivals = if shows_none || did_not_pass(recognised) { 0 } else { logged };
+    let by_old_client = evidence.is_some_and(Evidence::has_old_client);
+    let is_none_of_them = (shows_none || did_not_pass(recognised)) && !by_old_client;
+    let rivals = if is_none_of_them { 0 } else { logged };
     let all = made.count + rivals;
     let until = question.window.until.min(question.now);
     let is_past = until.duration_since(made.last) > OLD;
     if rivals == 0 || made.count * 3 >= all * 2 {
-        let mut found = made.verdict(question, observed, logged);
+        let mut found = made.verdict(question, evidence, observed);
         // Whoever was refused left no name; and old refusals are hardly the one that is seen now.
         let anybodys = !question.filters.are_empty();
         if rivals > 0 || anybodys || is_past || question.recognised.is_vague() {
@@ -141,18 +143,16 @@ fn accounted(
     let Some(evidence) = evidence.filter(|_| verdict.about == About::Nothing) else {
         return verdict;
     };
+    // A stream that broke for the client is a success where the proxy does not see the client's side.
     let would_be_logged = question.recognised.symptom.is_some_and(|symptom| {
-        matches!(
-            symptom.proves,
-            Condition::Status(_)
-                | Condition::StatusInText(_)
-                | Condition::NoTerminalEvent
-                | Condition::BodyCut
-        )
+        matches!(symptom.proves, Condition::Status(_) | Condition::StatusInText(_))
     });
+    let is_here = evidence.last_of_developer.is_some() || evidence.last_of_filtered.is_some();
     let looked_at_all = !evidence.is_partial() && evidence.left_out == 0;
     let is_open = verdict.confidence == Confidence::Unknown && evidence.total() == 0;
-    if is_whole(sum) && is_open && would_be_logged && looked_at_all {
+    let names_somebody = question.filters.developer.is_some() || question.filters.session.is_some();
+    let was_here = names_somebody && is_here;
+    if is_whole(sum) && is_open && would_be_logged && looked_at_all && !was_here {
         let mut elsewhere = Verdict::likely(
             Origin::Client,
             "no such answer passed this proxy; that Codex is not reaching it.",

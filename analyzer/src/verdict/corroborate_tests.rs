@@ -140,3 +140,23 @@ fn old_refusals_and_anybodys_refusals_are_only_likely() {
     let found = laid_beside(judged, &question, &evidence, &old);
     assert_eq!(told(&found), (Some(Origin::Aws), Confidence::Likely), "{found:?}");
 }
+
+#[test]
+fn who_was_seen_here_or_whose_stream_broke_is_not_said_to_talk_to_another_address() {
+    let mut question = ask(HIGH_DEMAND);
+    question.filters.developer = Some("dev-17".to_owned());
+    let mut evidence = logs(1_214, &[]);
+    let told_of = |question: &Question, evidence: &Evidence| {
+        let judged = judge(question, Some(evidence));
+        told(&laid_beside(judged, question, evidence, &observed(calm(1_214))))
+    };
+    assert_eq!(told_of(&question, &evidence), (Some(Origin::Client), Confidence::Likely));
+    let sample = include_str!("../../../schemas/samples/proxy_upstream_failed.json");
+    let view = schemas::view::RecordView::parse(sample.as_bytes()).expect("a record");
+    evidence.last_of_developer = Some(crate::logs::classify::classify(&view, "logs/k", now()));
+    assert_eq!(told_of(&question, &evidence), (None, Confidence::Unknown), "she does reach it");
+
+    let cut = ask("stream disconnected before completion: stream closed before response.completed");
+    let found = told_of(&cut, &logs(1_214, &[]));
+    assert_eq!(found, (None, Confidence::Unknown), "the client's side of a stream leaves no log");
+}

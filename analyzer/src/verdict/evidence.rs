@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
+use schemas::key::LogKey;
 use schemas::origin::Origin;
 
 use crate::logs::classify::Exchange;
@@ -17,6 +18,9 @@ use crate::verdict::turn::{self, Try, Turns};
 
 /// How long ago a failure still counts as going on.
 const RECENT: SignedDuration = SignedDuration::from_mins(5);
+
+/// The first version of Codex CLI that was seen to show ids is 0.47; 0.36 was seen to show none.
+const SHOWS_IDS: (u32, u32) = (0, 47);
 
 /// What the logs say.
 #[derive(Debug, Default)]
@@ -74,8 +78,16 @@ pub struct Evidence {
     pub on_lambda: Option<bool>,
     /// The newest exchange that was read and passes the filters, matching or not.
     pub last_of_filtered: Option<Exchange>,
+    /// The newest exchange of the developer who is asked about, whatever the other filters.
+    pub last_of_developer: Option<Exchange>,
     /// Successes in the window whose logs were not read.
     pub unread_successes: u64,
+    /// Failures of OpenAI's own kind that were read and tell no status, where a text wants an HTTP 500.
+    pub statusless: u64,
+    /// The newest log of the window, whatever it holds.
+    pub newest_log: Option<Timestamp>,
+    /// Logs of the window that are, or may be, of an answer of 400 to 499.
+    pub refusals: u64,
 }
 
 /// How a token was used in the window.
@@ -134,6 +146,12 @@ impl Question {
             if self.filters.hold(&exchange) && evidence.last_of_filtered.is_none() {
                 evidence.last_of_filtered = Some(exchange.clone());
             }
+            if self.filters.developer.is_some()
+                && self.filters.developer == exchange.developer
+                && evidence.last_of_developer.is_none()
+            {
+                evidence.last_of_developer = Some(exchange.clone());
+            }
             let is_named = self.names_exchange(&exchange);
             if is_named {
                 evidence.named.push(exchange.clone());
@@ -147,6 +165,9 @@ impl Question {
                 continue;
             };
             if !is_named && !wanted.matches(&exchange) {
+                let is_server_error = error.code == "server_error" || error.code == "http_500";
+                let may_be = exchange.status.is_none() && is_server_error;
+                evidence.statusless += u64::from(may_be && wanted.statuses.contains(&500));
                 continue;
             }
             *evidence.counts.entry(error.origin).or_default() += 1;
@@ -160,6 +181,8 @@ impl Question {
         evidence.turns = turn::count(tries);
         evidence.count_tokens(logs, &owners);
         self.count_keys(logs, &Seen { keys, ids }, recent, &mut evidence);
+        let chosen = selection.successes;
+        evidence.unread_successes = evidence.unread_successes.saturating_sub(chosen);
         evidence
     }
 
@@ -168,12 +191,16 @@ impl Question {
         let key_decides = self.filters.are_empty();
         let mut seen = HashSet::new();
         for entry in &logs.entries {
+            evidence.newest_log = evidence.newest_log.max(Some(entry.time));
+            let is_refusal = |told: LogKey| (400..500).contains(&told.status);
+            evidence.refusals += u64::from(entry.told.is_none_or(is_refusal));
             let Some(told) = entry.told else { continue };
             if !seen.insert(told.exchange_id) {
                 evidence.duplicates += 1;
                 continue;
             }
             evidence.recent.1 += u64::from(told.started_at >= recent);
+            evidence.unread_successes += u64::from(told.error_origin.is_none());
             // What was read has counted, even where its record names another exchange.
             if read.keys.contains(&entry.key) {
                 continue;
@@ -182,10 +209,7 @@ impl Question {
                 evidence.duplicates += 1;
                 continue;
             }
-            let Some(origin) = told.error_origin else {
-                evidence.unread_successes += 1;
-                continue;
-            };
+            let Some(origin) = told.error_origin else { continue };
             let decided = key_decides && self.recognised.wanted.key_decides(&told);
             if decided {
                 *evidence.counts.entry(origin).or_default() += 1;
@@ -207,6 +231,16 @@ impl Evidence {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.counts.values().sum()
+    }
+
+    /// Tells whether a match came from a client so old that it shows no id: a line without one may
+    /// be about that.
+    #[must_use]
+    pub fn has_old_client(&self) -> bool {
+        self.matches.iter().any(|exchange| {
+            let version = exchange.client_version.as_deref().and_then(minor);
+            version.is_some_and(|version| version < SHOWS_IDS)
+        })
     }
 
     /// Tells whether a part of the logs could not be looked at.
@@ -243,4 +277,10 @@ impl Evidence {
         self.last_seen = Some(self.last_seen.map_or(time, |last| last.max(time)));
         self.recent.0 += u64::from(time >= recent);
     }
+}
+
+/// Reads the first two numbers of a version.
+fn minor(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
 }

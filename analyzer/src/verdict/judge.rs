@@ -5,12 +5,15 @@
 //! - `likely` is what most of the evidence, or the text alone, points at.
 //! - Else the answer is `unknown`, with what to check. Never a silent default.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use schemas::origin::Origin;
 use schemas::symptom::{Alone, Condition};
 
 use crate::logs::classify::Exchange;
 use crate::question::Question;
+use crate::text::fold::fold;
 use crate::text::recognise::StreamEnding;
 use crate::verdict::advice::{Advice, about};
 use crate::verdict::evidence::Evidence;
@@ -18,13 +21,25 @@ use crate::verdict::presume::{did_not_pass, from_text, unfound, without_match};
 use crate::verdict::proof::{commonest, counted, shares, words_of};
 use crate::verdict::refusal::refused;
 use crate::verdict::{About, Confidence, Doubt, Verdict};
-use crate::window::ago;
+use crate::window::{Window, ago};
 
 /// A failure older than this is hardly the one that somebody sees now.
 pub(crate) const OLD: SignedDuration = SignedDuration::from_hours(1);
 
 /// How far a moment in a text without a zone may be off.
 const ZONES: SignedDuration = SignedDuration::from_hours(14);
+
+/// How long before a text an exchange can have begun that it tells of: Lambda's longest, and some tries.
+const BEFORE: SignedDuration = SignedDuration::from_mins(20);
+
+/// How much the clock of a developer's machine may be behind.
+const AHEAD: SignedDuration = SignedDuration::from_mins(2);
+
+/// Fewer failures than this, which are over, may all be somebody else's.
+const FEW: u64 = 3;
+
+/// As many successes as this for each failure since then say that it is over.
+const MANY: u64 = 10;
 
 /// Judges. `evidence` is `None` when there is no source of logs.
 #[must_use]
@@ -49,11 +64,16 @@ pub fn judge(question: &Question, evidence: Option<&Evidence>) -> Verdict {
     // Somebody else's failure may hold our words; whoever shows ours had an answer of ours.
     let others_words = recognised.ours.is_some_and(|code| {
         let is_it = |exchange: &Exchange| {
-            exchange.error.as_ref().is_some_and(|error| error.code == code.entry().name)
+            exchange.error.as_ref().is_some_and(|error| {
+                error.code == code.entry().name
+                    || fold(&error.message) == fold(code.entry().message)
+            })
         };
         !evidence.matches.is_empty() && !evidence.matches.iter().any(is_it)
     });
-    let is_elsewhere = is_local || recognised.vendor.is_some() || did_not_pass(recognised);
+    // A client that shows no ids may have printed it, where one like that failed here.
+    let did_not_pass = did_not_pass(recognised) && !evidence.has_old_client();
+    let is_elsewhere = is_local || recognised.vendor.is_some() || did_not_pass;
     if evidence.total() == 0 || is_elsewhere || other_id || others_words {
         return without_match(question, evidence);
     }
@@ -69,13 +89,13 @@ fn of_another_time(question: &Question, evidence: &Evidence) -> Option<Verdict> 
     let mut verdict = from_text(&question.recognised, None).at_most_likely();
     verdict.proof.insert(
         0,
-        format!("the text is of {}, outside this window", at.strftime("%d %b %Y %H:%M")),
+        format!("the text is of {}, outside this window", at.at.strftime("%d %b %Y %H:%M")),
     );
     if evidence.total() > 0 {
         let total = evidence.total();
         verdict.other = Some(format!("{total} like it in this window, which are others"));
     }
-    let since = at.checked_sub(OLD).unwrap_or(at).strftime("%Y-%m-%dT%H:%M:%SZ");
+    let since = at.at.checked_sub(OLD).unwrap_or(at.at).strftime("%Y-%m-%dT%H:%M:%SZ");
     verdict.next_steps.insert(0, format!("look there: --since {since}"));
     Some(verdict)
 }
@@ -83,7 +103,18 @@ fn of_another_time(question: &Question, evidence: &Evidence) -> Option<Verdict> 
 /// Tells whether the text says a time that does not lie in the window.
 pub(crate) fn is_of_another_time(question: &Question) -> bool {
     let window = &question.window;
-    question.recognised.at.is_some_and(|at| at < window.since - ZONES || at > window.until + ZONES)
+    question.recognised.at.is_some_and(|text| {
+        let off = if text.has_zone { AHEAD } else { ZONES };
+        text.at < window.since - off || text.at > window.until + off
+    })
+}
+
+/// Tells whether the text says exactly when it was, and no match that was read is near that.
+fn is_of_another_moment(question: &Question, evidence: &Evidence) -> bool {
+    question.recognised.at.filter(|text| text.has_zone).is_some_and(|text| {
+        let near = Window { since: text.at - BEFORE, until: text.at + AHEAD };
+        !evidence.matches.iter().any(|exchange| near.contains(exchange.started_at))
+    })
 }
 
 /// Tells whether an exchange can be one whose log shows none of these ids: where OpenAI sent no id,
@@ -132,8 +163,8 @@ fn from_exchange(question: &Question, exchange: &Exchange, others: &[Exchange]) 
 }
 
 fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
-    let total = evidence.total();
-    let mut ranking: Vec<_> = evidence.counts.iter().map(|(origin, n)| (*n, *origin)).collect();
+    let mut ranking = ranking(question, evidence);
+    let total = ranking.iter().map(|(count, _)| count).sum::<u64>();
     ranking.sort_unstable_by(|a, b| b.cmp(a));
     let (most, origin) = ranking[0];
     // Two of three are enough to go by, a bare majority is not.
@@ -166,7 +197,16 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
         .collect();
     let until = question.window.until.min(question.now);
     let is_past = evidence.last_seen.is_some_and(|last| until.duration_since(last) > OLD);
-    let settled = most == total && !is_open(question, evidence, origin);
+    // It has gone well since, for others at least.
+    let is_over = evidence.recent.0 == 0 && evidence.since_then >= MANY * total;
+    let anybodys = question.filters.are_empty() && question.recognised.at.is_none();
+    let is_few = is_over && anybodys && total < FEW && question.recognised.ours.is_none();
+    let elsewhen = is_of_another_moment(question, evidence);
+    if elsewhen && let Some(text) = question.recognised.at {
+        let at = text.at.strftime("%H:%M:%S");
+        proof.push(format!("none of those that were read is of the text's own time, {at} UTC"));
+    }
+    let settled = most == total && !is_few && !elsewhen && !is_open(question, evidence, origin);
     let certain = settled && !is_past && !could_be_unlogged(question);
     let verdict = Verdict {
         origin: Some(origin),
@@ -177,11 +217,30 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
         cause: None,
         other: (!others.is_empty()).then(|| format!("also: {}", others.join(", "))),
         next_steps: vec![step],
-        say: Some(if is_past { told_as_past(&what, evidence, until) } else { say }),
+        say: Some(if is_past || is_over { told_as_past(&what, evidence, until) } else { say }),
         about: About::Matches,
         doubt: (settled && !certain && !is_past).then_some(Doubt::Aws),
     };
     refused(verdict, evidence, &code)
+}
+
+/// Counts the matches by origin. Words of ours are searched for in every error, and of these only our
+/// own count, of whichever layer a record of before version 1 has them.
+fn ranking(question: &Question, evidence: &Evidence) -> Vec<(u64, Origin)> {
+    let all = || evidence.counts.iter().map(|(origin, count)| (*count, *origin)).collect();
+    let Some(code) = question.recognised.ours.filter(|_| evidence.by_key_only == 0) else {
+        return all();
+    };
+    let is_own = |exchange: &&Exchange| {
+        exchange.error.as_ref().is_some_and(|error| error.code == code.entry().name)
+    };
+    let own: Vec<_> = evidence.matches.iter().filter(is_own).collect();
+    let origins: BTreeSet<_> = own.iter().filter_map(|m| Some(m.error.as_ref()?.origin)).collect();
+    match origins.len() {
+        0 => all(),
+        1 => origins.into_iter().map(|origin| (own.len() as u64, origin)).collect(),
+        _ => vec![(own.len() as u64, code.entry().origin)],
+    }
 }
 
 /// Tells whether something that was not looked at could say otherwise.
@@ -235,3 +294,6 @@ fn from_silence(evidence: &Evidence, total: u64) -> Verdict {
 #[cfg(test)]
 #[path = "judge_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "judge_limit_tests.rs"]
+mod limit_tests;

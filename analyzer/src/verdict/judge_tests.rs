@@ -9,7 +9,7 @@ use crate::question::Filters;
 use crate::text::recognise::recognise;
 use crate::window::Window;
 
-fn question(text: &str) -> Question {
+pub(super) fn question(text: &str) -> Question {
     let [since, until] = ["2026-11-22T01:00:00Z", "2026-11-22T02:00:00Z"]
         .map(|moment| moment.parse().expect("a moment"));
     Question {
@@ -22,7 +22,7 @@ fn question(text: &str) -> Question {
     }
 }
 
-fn failure(status: u16, origin: Origin, code: &str) -> Exchange {
+pub(super) fn failure(status: u16, origin: Origin, code: &str) -> Exchange {
     let id = (origin == Origin::Openai).then(|| "req_1234567890".to_owned());
     Exchange {
         key: "logs/k.json.zst".to_owned(),
@@ -41,6 +41,7 @@ fn failure(status: u16, origin: Origin, code: &str) -> Exchange {
         token8: None,
         developer: Some("dev-04".to_owned()),
         model: None,
+        client_version: None,
         session_id: None,
         turn_id: None,
         upstream_request_id: id,
@@ -52,7 +53,7 @@ fn failure(status: u16, origin: Origin, code: &str) -> Exchange {
     }
 }
 
-fn evidence(matches: &[Exchange]) -> Evidence {
+pub(super) fn evidence(matches: &[Exchange]) -> Evidence {
     let mut evidence = Evidence { listed: 100, on_lambda: Some(true), ..Evidence::default() };
     for exchange in matches {
         let origin = exchange.error.as_ref().expect("a failure").origin;
@@ -63,12 +64,12 @@ fn evidence(matches: &[Exchange]) -> Evidence {
     evidence
 }
 
-fn verdict(text: &str, evidence: &Evidence) -> (Option<Origin>, Confidence) {
+pub(super) fn verdict(text: &str, evidence: &Evidence) -> (Option<Origin>, Confidence) {
     let verdict = judge(&question(text), Some(evidence));
     (verdict.origin, verdict.confidence)
 }
 
-const HIGH_DEMAND: &str = "may cause temporary errors";
+pub(super) const HIGH_DEMAND: &str = "may cause temporary errors";
 
 #[test]
 fn matches_of_one_origin_are_certain_and_of_several_only_likely() {
@@ -221,7 +222,7 @@ fn a_developer_who_is_seen_here_does_reach_the_proxy() {
     let mut hers = question(HIGH_DEMAND);
     hers.filters.developer = Some("dev-04".to_owned());
     let mut seen = evidence(&[]);
-    seen.last_of_filtered = Some(failure(200, Origin::Openai, "x"));
+    seen.last_of_developer = Some(failure(200, Origin::Openai, "x"));
     assert_eq!(judge(&hers, Some(&seen)).origin, None);
     let mut unread = evidence(&[]);
     unread.unread_successes = 5;

@@ -18,7 +18,20 @@ pub(crate) fn nearest<'a>(
     let most = EDITS.min(wanted.len().div_ceil(3));
     let ranked = names.into_iter().map(|other| (edits(other), other));
     let (edits, other) = ranked.min()?;
-    (edits <= most && other != name).then_some(other)
+    // Numbered names are another number each, unless two digits were swapped.
+    let is_numbered = edits > 1 || sorted_digits(name) != sorted_digits(other);
+    let is_another = letters(name) == letters(other) && is_numbered;
+    (edits <= most && other != name && !is_another).then_some(other)
+}
+
+fn letters(name: &str) -> String {
+    name.to_lowercase().chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+fn sorted_digits(name: &str) -> Vec<char> {
+    let mut digits: Vec<char> = name.chars().filter(char::is_ascii_digit).collect();
+    digits.sort_unstable();
+    digits
 }
 
 /// Counts insertions, deletions, replacements and swaps of neighbours.
@@ -52,6 +65,8 @@ mod tests {
         assert_eq!(found("Dev-17"), Some("dev-17"));
         assert_eq!(found("alcie"), Some("alice"));
         assert_eq!(found("bob"), None);
+        assert_eq!(found("dev-18"), None, "another number");
+        assert_eq!(found("dev-7"), None);
         assert_eq!(found("dev-17"), None, "it is there");
         assert_eq!(nearest("x", &[]), None);
     }

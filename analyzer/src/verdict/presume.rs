@@ -14,7 +14,7 @@ use crate::text::recognise::Recognised;
 use crate::verdict::advice::{Advice, about};
 use crate::verdict::evidence::Evidence;
 use crate::verdict::nearest::nearest;
-use crate::verdict::proof::describe;
+use crate::verdict::proof::not_among;
 use crate::verdict::{Confidence, Verdict};
 
 /// The logs hold no such failure, which is evidence too.
@@ -47,9 +47,10 @@ pub(crate) fn without_match(question: &Question, evidence: &Evidence) -> Verdict
             .next_steps
             .push("a wider window: --since 3d; the right source: --source".to_owned());
     } else if !is_elsewhere {
-        let whose = if question.filters.are_empty() { "" } else { " that passes the filters" };
-        let (listed, what) = (evidence.listed, describe(recognised));
-        verdict.proof.push(format!("no {what}{whose} among {listed} logs of this window"));
+        verdict.proof.push(not_among(question, evidence));
+    }
+    if evidence.statusless > 0 {
+        return of_no_status(verdict, evidence);
     }
     verdict.proof.extend(unfound(question, evidence));
     if evidence.quoted > 0 {
@@ -63,6 +64,27 @@ pub(crate) fn without_match(question: &Question, evidence: &Evidence) -> Verdict
             .next_steps
             .push(format!("{} candidates are unread: raise --max", evidence.left_out));
     }
+    verdict
+}
+
+/// Records of before version 1 tell no status: a failure of OpenAI's that is usually an HTTP 500 may
+/// be what is meant.
+fn of_no_status(mut verdict: Verdict, evidence: &Evidence) -> Verdict {
+    let count = evidence.statusless;
+    let found =
+        format!("{count} failures of OpenAI's, `server_error`, are in logs that tell no status");
+    if verdict.origin.is_none() && evidence.total() == 0 {
+        let steps = std::mem::take(&mut verdict.next_steps);
+        verdict = Verdict {
+            proof: verdict.proof,
+            next_steps: steps,
+            ..Verdict::likely(
+                Origin::Openai,
+                "OpenAI failed by its own account; it says so with an HTTP 500, mostly.",
+            )
+        };
+    }
+    verdict.proof.insert(0, found);
     verdict
 }
 
@@ -99,7 +121,7 @@ fn misspelt(question: &Question, evidence: &Evidence) -> Option<Verdict> {
 pub(crate) fn from_text(recognised: &Recognised, asked: Option<(&Question, &Evidence)>) -> Verdict {
     let filtered = asked.and_then(|(question, _)| question.filters.developer.as_deref());
     if let Some(code) = recognised.ours {
-        return from_our_words(code, asked.is_some());
+        return from_our_words(code, asked.map(|(_, evidence)| evidence));
     }
     if let Some(vendor) = recognised.vendor {
         return of_vendor(vendor, recognised);
@@ -107,11 +129,12 @@ pub(crate) fn from_text(recognised: &Recognised, asked: Option<(&Question, &Evid
     let Some(symptom) = recognised.symptom else { return unrecognised(recognised) };
     if let (Alone::IdDecides, Some(evidence)) = (symptom.alone, asked.map(|(_, e)| e))
         && did_not_pass(recognised)
+        && !evidence.has_old_client()
     {
         return passed_by(recognised, evidence);
     }
     let mut verdict = match (presumed(recognised, symptom), filtered) {
-        (Some(origin), _) if symptom.alone == Alone::Proven(origin) => {
+        (Some(origin), _) if symptom.alone == Alone::Proven(origin) && recognised.leads => {
             Verdict::certain(origin, &sentence(symptom.explains))
         }
         (Some(origin), _) => {
@@ -242,8 +265,9 @@ fn who_acts(recognised: &Recognised, symptom: &Symptom, origin: Origin) -> Acts 
 
 /// A developer sees a failure that this proxy has not logged for them: do they reach it at all?
 fn absent(developer: &str, evidence: Option<&Evidence>, checks: &[&str]) -> Verdict {
-    let last = evidence.and_then(|evidence| evidence.last_of_filtered.as_ref());
-    let all_read = evidence.is_some_and(|e| e.unread_successes == 0 && e.left_out == 0);
+    let last = evidence.and_then(|evidence| evidence.last_of_developer.as_ref());
+    let all_read =
+        evidence.is_some_and(|e| e.unread_successes == 0 && e.left_out == 0 && !e.is_partial());
     let mut verdict = match last {
         Some(last) => {
             let mut verdict = Verdict::unknown(
@@ -308,17 +332,18 @@ fn passed_by(recognised: &Recognised, evidence: &Evidence) -> Verdict {
     verdict
 }
 
-fn from_our_words(code: ErrorCode, searched: bool) -> Verdict {
+fn from_our_words(code: ErrorCode, searched: Option<&Evidence>) -> Verdict {
     let entry = code.entry();
     let Advice { what, acts, step, say } = about(entry.origin, entry.name, Some(entry.status));
     let mut verdict = Verdict::likely(entry.origin, &what);
     verdict.acts = Some(acts);
     verdict.proof = vec![format!("these are the proxy's own words, {}", entry.name)];
     verdict.next_steps = vec![step];
-    if searched {
-        verdict
-            .next_steps
-            .push("not logged in this window: widen it (--since), or check --source".to_owned());
+    if let Some(evidence) = searched {
+        verdict.next_steps.push(match evidence.left_out {
+            0 => "not logged in this window: widen it (--since), or check --source".to_owned(),
+            unread => format!("not among what was read; {unread} are unread: raise --max"),
+        });
     }
     verdict.say = Some(say);
     verdict

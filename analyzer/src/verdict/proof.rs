@@ -79,11 +79,27 @@ pub(crate) fn shares(ranking: &[(u64, Origin)]) -> String {
     shares.join(", ")
 }
 
-pub(crate) fn describe(recognised: &Recognised) -> String {
+fn describe(recognised: &Recognised) -> String {
     let wanted = &recognised.wanted;
     match (wanted.statuses.as_slice(), wanted.words_required) {
         ([status], false) => format!("HTTP {status}"),
         ([status], true) => format!("HTTP {status} with these words"),
         _ => "failure like this".to_owned(),
+    }
+}
+
+/// Says what was looked at in vain.
+pub(crate) fn not_among(question: &Question, evidence: &Evidence) -> String {
+    let whose = if question.filters.are_empty() { "" } else { " that passes the filters" };
+    let what = describe(&question.recognised);
+    let by_keys = question.filters.are_empty() && evidence.left_out_untold == 0;
+    let wanted = &question.recognised.wanted;
+    let all = by_keys && !wanted.statuses.is_empty() && !wanted.words_required;
+    let (listed, left_out) = (evidence.listed, evidence.left_out);
+    if left_out == 0 || all {
+        format!("no {what}{whose} among {listed} logs of this window")
+    } else {
+        let read = evidence.read;
+        format!("no {what}{whose} among the {read} logs that were read; {left_out} are unread")
     }
 }

@@ -12,6 +12,7 @@ use crate::aws::cloudwatch::{Counts, Death, DeathKind, Observed, Reserved, group
 use crate::question::Question;
 use crate::text::ids::Host;
 use crate::text::recognise::{Recognised, StreamEnding};
+use crate::verdict::evidence::Evidence;
 use crate::verdict::{Confidence, Verdict};
 use crate::window::Window;
 
@@ -61,7 +62,7 @@ pub fn act_behind(recognised: &Recognised) -> Option<AwsAct> {
         ([429], _) => Some(AwsAct::Throttle),
         ([403], _) if recognised.would_show_id => Some(AwsAct::Forbid),
         ([413], _) => Some(AwsAct::TooLarge),
-        ([502 | 504], _) if is_bare => Some(AwsAct::Die),
+        ([502], _) if is_bare => Some(AwsAct::Die),
         (_, Some(ending)) if ending != StreamEnding::Silence => Some(AwsAct::Cut),
         _ => None,
     })
@@ -70,7 +71,7 @@ pub fn act_behind(recognised: &Recognised) -> Option<AwsAct> {
 impl Unlogged {
     /// Tells what AWS made of the kind of failure that is asked about.
     #[must_use]
-    pub fn of(question: &Question, observed: &Observed) -> Self {
+    pub fn of(question: &Question, evidence: Option<&Evidence>, observed: &Observed) -> Self {
         let Some(act) = act_behind(&question.recognised) else { return Self::NotAws };
         let window = Window {
             since: question.window.since,
@@ -78,12 +79,7 @@ impl Unlogged {
         };
         match act {
             AwsAct::Throttle => by_metric(act, observed, &window, |counts| counts.throttles),
-            // A request that never ran and was not throttled was refused for another reason.
-            AwsAct::Forbid | AwsAct::TooLarge => by_metric(act, observed, &window, |counts| {
-                let ran = counts.invocations.unwrap_or(0) + counts.throttles.unwrap_or(0);
-                let refused = counts.url_requests?.saturating_sub(ran);
-                Some(refused.min(counts.url_4xx.unwrap_or(refused)))
-            }),
+            AwsAct::Forbid | AwsAct::TooLarge => by_refusals(act, evidence, observed, &window),
             AwsAct::Die | AwsAct::Cut => by_deaths(act, observed, &window),
         }
     }
@@ -129,6 +125,42 @@ fn by_metric(
     })
 }
 
+/// Counts the requests that never ran and were not throttled, so that they were refused for another
+/// reason. A figure that may only be late is no zero: logs tell that requests ran, and where there is
+/// nothing to hold the metrics against, they have to say it themselves.
+fn by_refusals(
+    act: AwsAct,
+    evidence: Option<&Evidence>,
+    observed: &Observed,
+    window: &Window,
+) -> Unlogged {
+    let refused = |counts: &Counts, logged: u64, refusals: u64| {
+        let (came, throttled) = (counts.url_requests?, counts.throttles.unwrap_or(0));
+        let ran = match (counts.invocations, evidence) {
+            (Some(ran), _) => ran.max(logged),
+            (None, Some(_)) => logged,
+            (None, None) => return None,
+        };
+        let refused = came.saturating_sub(ran + throttled);
+        // Those of the proxy's own, or passed on, are logged; 429 is a refusal, too.
+        let others = counts.url_4xx.map(|all| all.saturating_sub(throttled + refusals));
+        Some(refused.min(others.unwrap_or(refused)))
+    };
+    let (logged, refusals) = evidence.map_or((0, 0), |logs| (logs.listed, logs.refusals));
+    let Some(count) = refused(&observed.totals(window), logged, refusals) else {
+        return Unlogged::Unknown(act);
+    };
+    // The periods tell when; they are not held against the logs one by one.
+    let figure = |counts: &Counts| match count {
+        0 => counts.url_requests.map(|_| 0),
+        _ => refused(counts, 0, 0),
+    };
+    match by_metric(act, observed, window, figure) {
+        Unlogged::Some(made) => Unlogged::Some(Made { count, ..made }),
+        other => other,
+    }
+}
+
 /// Counts the dead: by the lines, and where these were not read by the metric of errors.
 fn by_deaths(act: AwsAct, observed: &Observed, window: &Window) -> Unlogged {
     // What has a log all the same counts among the logs.
@@ -163,24 +195,39 @@ fn commonest(deaths: &[&Death]) -> Option<DeathKind> {
 impl Made {
     /// Returns the verdict that these failures give.
     #[must_use]
-    pub fn verdict(&self, question: &Question, observed: &Observed, logged: u64) -> Verdict {
+    pub fn verdict(
+        &self,
+        question: &Question,
+        evidence: Option<&Evidence>,
+        observed: &Observed,
+    ) -> Verdict {
+        let logged = evidence.map_or(0, Evidence::total);
         let mut verdict = Verdict::likely(Origin::Aws, &self.why(observed));
-        // Where others get through, it may be the developer's address and not the function's policy.
-        if self.act != AwsAct::Forbid || self.nobody_ran(observed) {
+        // Where others get through, it may be the developer's address and not the function's policy; and
+        // what is too large is refused with the same figures as what is refused for any other reason.
+        let is_its_own = question.recognised.symptom.is_some_and(|s| s.unlogged == Some(self.act));
+        let excludes = match self.act {
+            AwsAct::Forbid => self.nobody_ran(evidence, observed),
+            AwsAct::TooLarge => is_its_own,
+            AwsAct::Throttle | AwsAct::Die | AwsAct::Cut => true,
+        };
+        if excludes {
             verdict.confidence = Confidence::Certain;
         }
         verdict.acts = Some(if self.act == AwsAct::TooLarge { Acts::Developer } else { Acts::Us });
         verdict.proof = vec![self.proof(question, observed, logged)];
-        verdict.proof.extend(self.detail(observed));
+        verdict.proof.extend(self.detail(evidence, observed));
         verdict.next_steps = vec![self.step()];
         verdict.say = Some(self.say().to_owned());
         verdict
     }
 
-    /// Tells whether no request got through since the first of these.
-    fn nobody_ran(&self, observed: &Observed) -> bool {
+    /// Tells whether no request got through since the first of these, by metrics and by logs.
+    fn nobody_ran(&self, evidence: Option<&Evidence>, observed: &Observed) -> bool {
         let since = Window { since: self.first, until: observed.window.until };
-        observed.totals(&since).invocations.unwrap_or(0) == 0
+        let ran = observed.totals(&since).invocations;
+        let has_log = evidence.and_then(|logs| logs.newest_log).is_some_and(|at| at >= self.first);
+        !has_log && (ran == Some(0) || (ran.is_none() && evidence.is_some()))
     }
 
     fn why(&self, observed: &Observed) -> String {
@@ -261,14 +308,15 @@ impl Made {
         }
     }
 
-    fn detail(&self, observed: &Observed) -> Option<String> {
+    fn detail(&self, evidence: Option<&Evidence>, observed: &Observed) -> Option<String> {
         match self.act {
             AwsAct::Throttle => Some(format!(
                 "{} turns ended at once (Codex does not retry this); throttled requests carry no name",
                 grouped(self.count)
             )),
             AwsAct::Forbid => {
-                self.nobody_ran(observed).then(|| "nobody got through since the first".to_owned())
+                let nobody = self.nobody_ran(evidence, observed);
+                nobody.then(|| "nobody got through since the first".to_owned())
             }
             AwsAct::TooLarge => None,
             AwsAct::Die | AwsAct::Cut => {

@@ -100,9 +100,9 @@ fn throttles_are_counted_and_dated() {
     observed.configuration =
         Some(Configuration { reserved: Some(Reserved::Slots(25)), ..Configuration::default() });
     let question = ask(RETRY_LIMIT);
-    let made = made(Unlogged::of(&question, &observed));
+    let made = made(Unlogged::of(&question, None, &observed));
     assert_eq!((made.count, made.act), (318, AwsAct::Throttle));
-    let verdict = made.verdict(&question, &observed, 0);
+    let verdict = made.verdict(&question, None, &observed);
     assert_eq!((verdict.origin, verdict.confidence), (Some(Origin::Aws), Confidence::Certain));
     assert_eq!(
         verdict.why,
@@ -116,14 +116,25 @@ fn throttles_are_counted_and_dated() {
 
 #[test]
 fn no_data_point_neither_blames_nor_clears() {
-    assert_eq!(Unlogged::of(&ask(RETRY_LIMIT), &observed()), Unlogged::Unknown(AwsAct::Throttle));
+    assert_eq!(
+        Unlogged::of(&ask(RETRY_LIMIT), None, &observed()),
+        Unlogged::Unknown(AwsAct::Throttle)
+    );
     let mut calm = observed();
     calm.minutes = vec![minute(5, Counts { throttles: Some(0), ..Counts::default() })];
-    assert_eq!(Unlogged::of(&ask(RETRY_LIMIT), &calm), Unlogged::None(AwsAct::Throttle));
-    assert!(Unlogged::of(&ask(RETRY_LIMIT), &calm).excludes_aws());
+    assert_eq!(Unlogged::of(&ask(RETRY_LIMIT), None, &calm), Unlogged::None(AwsAct::Throttle));
+    assert!(Unlogged::of(&ask(RETRY_LIMIT), None, &calm).excludes_aws());
     let mut outside = observed();
     outside.minutes = vec![minute(90, Counts { throttles: Some(9), ..Counts::default() })];
-    assert_eq!(Unlogged::of(&ask(RETRY_LIMIT), &outside), Unlogged::Unknown(AwsAct::Throttle));
+    assert_eq!(
+        Unlogged::of(&ask(RETRY_LIMIT), None, &outside),
+        Unlogged::Unknown(AwsAct::Throttle)
+    );
+}
+
+fn logs(listed: u64, refusals: u64, newest_minutes_ago: Option<i64>) -> Evidence {
+    let newest_log = newest_minutes_ago.map(|ago| now() - SignedDuration::from_mins(ago));
+    Evidence { listed, refusals, newest_log, ..Evidence::default() }
 }
 
 #[test]
@@ -131,25 +142,66 @@ fn what_was_neither_run_nor_throttled_was_refused_at_the_door() {
     let mut observed = observed();
     let refused = Counts { url_requests: Some(1_140), url_4xx: Some(1_140), ..Counts::default() };
     observed.minutes = vec![minute(50, refused)];
-    let question = ask(FORBIDDEN);
-    let made = made(Unlogged::of(&question, &observed));
+    let (question, empty) = (ask(FORBIDDEN), logs(0, 0, None));
+    let made = made(Unlogged::of(&question, Some(&empty), &observed));
     assert_eq!((made.count, made.act), (1_140, AwsAct::Forbid));
-    let verdict = made.verdict(&question, &observed, 0);
+    let verdict = made.verdict(&question, Some(&empty), &observed);
     assert!(verdict.proof[0].contains("1,140 of 1,140 URL requests refused"), "{verdict:?}");
     assert_eq!(verdict.proof[1], "nobody got through since the first");
+    assert_eq!(verdict.confidence, Confidence::Certain);
     let ran = Counts { invocations: Some(1_140), ..refused };
     observed.minutes = vec![minute(5, ran)];
-    assert_eq!(Unlogged::of(&question, &observed), Unlogged::None(AwsAct::Forbid));
+    assert_eq!(Unlogged::of(&question, None, &observed), Unlogged::None(AwsAct::Forbid));
     observed.minutes = vec![minute(50, ran)];
-    let late = Unlogged::of(&question, &observed);
+    let late = Unlogged::of(&question, None, &observed);
     assert_eq!(late, Unlogged::Unknown(AwsAct::Forbid), "what came since cannot be seen yet");
+}
+
+#[test]
+fn invocations_without_a_data_point_are_not_zero_where_logs_tell_of_some() {
+    let mut observed = observed();
+    let late = Counts { url_requests: Some(30), url_4xx: Some(30), ..Counts::default() };
+    observed.minutes = vec![minute(3, late)];
+    let question = ask(FORBIDDEN);
+    assert_eq!(Unlogged::of(&question, None, &observed), Unlogged::Unknown(AwsAct::Forbid));
+    let ran = logs(30, 0, Some(2));
+    assert_eq!(Unlogged::of(&question, Some(&ran), &observed), Unlogged::None(AwsAct::Forbid));
+
+    // Some ran, and some of these were refused by the proxy itself.
+    let mixed = Counts { url_requests: Some(120), url_4xx: Some(25), ..Counts::default() };
+    observed.minutes = vec![minute(3, mixed)];
+    let all = logs(100, 20, Some(1));
+    let found = made(Unlogged::of(&question, Some(&all), &observed));
+    assert_eq!(found.count, 5);
+    let verdict = found.verdict(&question, Some(&all), &observed);
+    assert_eq!(verdict.confidence, Confidence::Likely, "others got through");
+}
+
+#[test]
+fn a_refusal_for_its_size_is_certain_only_in_lambdas_own_words() {
+    let mut observed = observed();
+    let refused = Counts { url_requests: Some(9), url_4xx: Some(9), ..Counts::default() };
+    observed.minutes = vec![minute(5, refused)];
+    let empty = logs(0, 0, None);
+    for (text, confidence) in [
+        ("unexpected status 413 Payload Too Large: too big", Confidence::Likely),
+        (
+            r#"unexpected status 413 Payload Too Large: {"Message":"Request must be smaller than 6291456 bytes for the InvokeFunction operation"}"#,
+            Confidence::Certain,
+        ),
+    ] {
+        let question = ask(text);
+        let found = made(Unlogged::of(&question, Some(&empty), &observed));
+        let verdict = found.verdict(&question, Some(&empty), &observed);
+        assert_eq!(verdict.confidence, confidence, "{text}");
+    }
 }
 
 #[test]
 fn the_dead_are_counted_by_lines_and_else_by_the_metric() {
     let mut observed = observed();
     assert_eq!(
-        Unlogged::of(&ask(CUT), &observed),
+        Unlogged::of(&ask(CUT), None, &observed),
         Unlogged::None(AwsAct::Cut),
         "lines tell of none"
     );
@@ -164,19 +216,19 @@ fn the_dead_are_counted_by_lines_and_else_by_the_metric() {
         started_at: now() - SignedDuration::from_mins(30),
         method: "POST".to_owned(),
     }];
-    let made_of = made(Unlogged::of(&ask(CUT), &observed));
+    let made_of = made(Unlogged::of(&ask(CUT), None, &observed));
     assert_eq!((made_of.count, made_of.died_of), (4, Some(DeathKind::TimeOut)));
     assert_eq!(made_of.first, now() - SignedDuration::from_mins(30));
 
     let mut blind = Observed::nothing("codex-proxy", window(), now());
-    assert_eq!(Unlogged::of(&ask(CRASHED), &blind), Unlogged::Unknown(AwsAct::Die));
+    assert_eq!(Unlogged::of(&ask(CRASHED), None, &blind), Unlogged::Unknown(AwsAct::Die));
     blind.minutes = vec![minute(5, Counts { errors: Some(0), ..Counts::default() })];
-    assert_eq!(Unlogged::of(&ask(CRASHED), &blind), Unlogged::None(AwsAct::Die));
+    assert_eq!(Unlogged::of(&ask(CRASHED), None, &blind), Unlogged::None(AwsAct::Die));
     assert_eq!(
-        Unlogged::of(&ask(CUT), &blind),
+        Unlogged::of(&ask(CUT), None, &blind),
         Unlogged::Unknown(AwsAct::Cut),
         "a kill is no error"
     );
     blind.minutes = vec![minute(5, Counts { errors: Some(2), ..Counts::default() })];
-    assert_eq!(made(Unlogged::of(&ask(CRASHED), &blind)).died_of, None);
+    assert_eq!(made(Unlogged::of(&ask(CRASHED), None, &blind)).died_of, None);
 }

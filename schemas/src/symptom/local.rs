@@ -100,7 +100,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "codex_missing_variable",
         Client,
-        r"missing environment variable: ",
+        r#"missing environment variable: [`"']?[a-z0-9_]*(?:codex|openai|llm|gpt)"#,
     )
     .texts(&["Missing environment variable: `OPENAI_API_KEY`."])
     .local()
@@ -110,6 +110,16 @@ pub(super) const ROWS: &[Symptom] = &[
         "graphical programs do not see shell variables: put it into $CODEX_HOME/.env",
     ])
     .seen("0.20 to 0.169"),
+    Symptom::new("missing_variable", Client, r"missing environment variable: ")
+        .texts(&["Missing environment variable: `COMPANY_TOKEN`."])
+        .proves(Condition::NothingSent)
+        .likely(Client)
+        .common()
+        .explains("a program found a variable unset; if it was Codex CLI, nothing was sent")
+        .checks(&[
+            "is it the `env_key` of the provider in config.toml? Then set it for good, and open a new terminal",
+            "graphical programs do not see shell variables: put it into $CODEX_HOME/.env",
+        ]),
     Symptom::new("codex_wire_api", Client, r"wire_api.{0,12}chat.{0,6}is no longer supported|unknown variant .{0,20}expected .{0,12}responses")
         .texts(&["`wire_api = \"chat\"` is no longer supported."])
         .local()

@@ -35,5 +35,8 @@ pub const VENDORS: &[Vendor] = &[
         // OpenAI's codes are words.
         pattern: r#"openrouter|api\.mistral|mistralai|api\.groq|groq\.com|deepseek|api\.together|api\.x\.ai|cohere\.com|perplexity\.ai|githubcopilot|github copilot|huggingface|provider returned error|client request id|["']object["']: ?["']error["']|["']code["']: ?["']?[45][0-9][0-9]["']?[,}]|please check your internet connection or vpn"#,
     },
-    Vendor { name: "GitHub", pattern: r"api\.github\.com|api rate limit exceeded for" },
+    Vendor {
+        name: "GitHub",
+        pattern: r"api\.github\.com|api rate limit exceeded for|github (?:rest |graphql )?api",
+    },
 ];
