@@ -267,7 +267,8 @@ impl Wanted {
     #[must_use]
     pub fn matches(&self, exchange: &Exchange) -> bool {
         let says = self.is_said_in(&exchange.searched);
-        if self.in_stream && exchange.status.is_some_and(|status| status >= 300) {
+        // What is said of a stream is said of an answer that began well.
+        if self.ending.is_some() && exchange.status.is_some_and(|status| status >= 300) {
             return false;
         }
         if !self.has_condition() {
@@ -311,6 +312,7 @@ fn ended_like(exchange: &Exchange, wanted: StreamEnding) -> bool {
         }
         StreamEnding::BodyCut => broke_off,
         StreamEnding::Broken => true,
+        StreamEnding::Said => false,
         // It also waits in vain when a stream stays open after `response.failed`.
         StreamEnding::Silence => {
             error.code == "upstream_idle"

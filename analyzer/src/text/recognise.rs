@@ -12,7 +12,7 @@ use schemas::origin::Origin;
 use schemas::symptom::{self, Breadth, Condition, ShowsId};
 
 use crate::text::fold::{Squeezed, fold, squeeze};
-use crate::text::ids::Ids;
+use crate::text::ids::{Ids, is_cut};
 use crate::text::paste::{self, Body, Mark, Paste, Piece};
 use crate::text::row::{Fragment, Row, SHORTEST_PIECE, without_spaces};
 use crate::text::wanted::wants;
@@ -29,12 +29,6 @@ const BEFORE_BYTES: usize = 60;
 
 /// How Codex begins to tell of a stream that began well, squeezed.
 const STREAM: &str = "streamdisconnectedbeforecompletion:";
-
-/// What follows the words of an answer in a line of Codex, squeezed. The id comes last.
-const FIELDS: [&str; 3] = [",url:http", ",cf-ray:", ",requestid:"];
-
-/// How the path begins that Codex asks for, squeezed.
-const PATH: &str = "/v1/responses";
 
 /// Recognises a text.
 #[must_use]
@@ -317,11 +311,10 @@ impl Rules {
         }
         wanted.words_required &= !wanted.words.is_empty();
         wanted.is_broken = piece.words.contains('\n');
-        wanted.in_stream = wanted.ending.is_some() || squeezed.text.contains(STREAM);
-        let leads = captures.as_ref().and_then(|captures| captures.get(0)).is_some_and(|found| {
-            let before = &squeezed.text[..found.start()];
-            before.len() <= BEFORE_BYTES && !before.contains(['"', '\u{201c}', '\u{201d}'])
-        });
+        if squeezed.text.contains(STREAM) {
+            wanted.ending = wanted.ending.or(Some(StreamEnding::Said));
+        }
+        let extent = extent(is_piece, captures.as_ref(), &squeezed.text);
         let shows_id = match symptom.map_or(ShowsId::No, |symptom| symptom.shows_id) {
             ShowsId::No => false,
             ShowsId::WithAddress => found.host.is_some() && squeezed.text.contains("url:"),
@@ -345,8 +338,7 @@ impl Rules {
             would_show_id,
             has_openai_body,
             vendor,
-            extent: if is_piece { Extent::Piece } else { Extent::Telling },
-            leads,
+            extent,
             by_old_client: paste.by_old_client,
         }
     }
@@ -371,15 +363,17 @@ impl Rules {
     }
 }
 
-/// Tells whether a squeezed line ends in the middle of what Codex puts behind the words of an answer, so
-/// that an id may be cut off.
-fn is_cut(squeezed: &str) -> bool {
-    let Some((before, last)) = squeezed.rsplit_once(',') else { return false };
-    let last = format!(",{last}");
-    let is_begun = FIELDS.iter().any(|field| field.starts_with(&last));
-    let path = last.split_once("://").and_then(|(_, to)| to.find('/').map(|at| &to[at..]));
-    let is_in_path = path.is_some_and(|path| path != PATH && PATH.starts_with(path));
-    !before.is_empty() && (is_begun || is_in_path)
+/// Tells how much of a known text a squeezed one is.
+fn extent(is_piece: bool, captures: Option<&Captures<'_>>, squeezed: &str) -> Extent {
+    let is_first = captures.and_then(|captures| captures.get(0)).is_some_and(|found| {
+        let before = &squeezed[..found.start()];
+        before.len() <= BEFORE_BYTES && !before.contains(['"', '\u{201c}', '\u{201d}'])
+    });
+    match (is_piece, is_first) {
+        (true, _) => Extent::Piece,
+        (false, true) => Extent::Telling,
+        (false, false) => Extent::Told,
+    }
 }
 
 fn group<'a>(captures: Option<&'a Captures<'_>>, name: &str) -> Option<&'a str> {

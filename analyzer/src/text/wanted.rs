@@ -42,8 +42,6 @@ pub struct Recognised {
     pub vendor: Option<&'static str>,
     /// How much of a known text it is.
     pub extent: Extent,
-    /// It begins with what is known of it: nobody tells of somebody else's words, or quotes them.
-    pub leads: bool,
     /// It was printed by a client that shows no ids.
     pub by_old_client: bool,
 }
@@ -53,6 +51,8 @@ pub struct Recognised {
 pub enum Extent {
     /// What tells it from others.
     Telling,
+    /// The same inside other words: somebody may only tell of it.
+    Told,
     /// No more than a piece of it.
     Piece,
 }
@@ -62,7 +62,7 @@ impl Recognised {
     /// program prints of anything.
     pub(crate) fn is_vague(&self) -> bool {
         let is_bare = self.symptom.is_some_and(|s| s.proves == Condition::StatusAlone);
-        let is_known = (self.symptom.is_some() && self.extent == Extent::Telling && !is_bare)
+        let is_known = (self.symptom.is_some() && self.extent != Extent::Piece && !is_bare)
             || self.ours.is_some();
         !is_known && (is_bare || self.folded.split(' ').count() < FEWEST_WORDS)
     }
@@ -92,8 +92,6 @@ pub struct Wanted {
     pub words: String,
     /// The words must be there too; otherwise they are another way to match.
     pub words_required: bool,
-    /// They are said of a stream, and so of an answer that began well.
-    pub in_stream: bool,
     /// Only an answer without any words of its own will do.
     pub without_words: bool,
     /// The words may be broken where no white space was.
@@ -120,6 +118,8 @@ pub enum StreamEnding {
     Silence,
     /// In any way but a good one.
     Broken,
+    /// As the words say.
+    Said,
 }
 
 /// Makes what a row wants searched for, with what its pattern took from the text.

@@ -10,7 +10,7 @@ use schemas::symptom::{Alone, Condition, Symptom};
 
 use crate::question::Question;
 use crate::text::ids::Host;
-use crate::text::recognise::Recognised;
+use crate::text::recognise::{Extent, Recognised};
 use crate::verdict::advice::{Advice, about};
 use crate::verdict::evidence::Evidence;
 use crate::verdict::nearest::nearest;
@@ -134,7 +134,9 @@ pub(crate) fn from_text(recognised: &Recognised, asked: Option<(&Question, &Evid
         return passed_by(recognised, evidence);
     }
     let mut verdict = match (presumed(recognised, symptom), filtered) {
-        (Some(origin), _) if symptom.alone == Alone::Proven(origin) && recognised.leads => {
+        (Some(origin), _)
+            if symptom.alone == Alone::Proven(origin) && recognised.extent == Extent::Telling =>
+        {
             Verdict::certain(origin, &sentence(symptom.explains))
         }
         (Some(origin), _) => {

@@ -63,7 +63,8 @@ pub fn act_behind(recognised: &Recognised) -> Option<AwsAct> {
         ([403], _) if recognised.would_show_id => Some(AwsAct::Forbid),
         ([413], _) => Some(AwsAct::TooLarge),
         ([502], _) if is_bare => Some(AwsAct::Die),
-        (_, Some(ending)) if ending != StreamEnding::Silence => Some(AwsAct::Cut),
+        (_, Some(StreamEnding::Silence | StreamEnding::Said)) => None,
+        (_, Some(_)) => Some(AwsAct::Cut),
         _ => None,
     })
 }

@@ -134,7 +134,7 @@ fn no_data_point_neither_blames_nor_clears() {
 
 fn logs(listed: u64, refusals: u64, newest_minutes_ago: Option<i64>) -> Evidence {
     let newest_log = newest_minutes_ago.map(|ago| now() - SignedDuration::from_mins(ago));
-    Evidence { listed, refusals, newest_log, ..Evidence::default() }
+    Evidence { listed, newest_log, refusals, ..Evidence::default() }
 }
 
 #[test]
