@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use analyzer::logs::source::{
     Depth, FolderSource, Listing, LogSource, Part, S3Source, SourceError,
 };
-use benches::s3::MemoryS3;
+use benches::s3::{Failure, MemoryS3, Operation};
 
 use crate::common::{BUCKET, Folder, config};
 
@@ -104,4 +104,16 @@ async fn every_source_lists_and_reads_alike() {
         let missing = source.get("logs/2026/11/22/01/none.json", Part::Whole).await;
         assert!(matches!(missing, Err(SourceError::Missing(_))), "{name}: {missing:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_that_asks_for_less_is_asked_for_half_as_much_and_each_log_is_read() {
+    let server = MemoryS3::start(BUCKET).await.expect("a loopback port is free");
+    server.insert("logs/a.json", b"{}".to_vec(), SystemTime::UNIX_EPOCH);
+    let source = S3Source::with(config(&server), BUCKET, "").await.expect("a bucket");
+    let before = source.concurrency();
+    server.fail_next(Operation::Get, Failure::SlowDown, 1);
+    assert_eq!(source.get("logs/a.json", Part::Whole).await.expect("tried again"), "{}");
+    // The success that followed adds a little again.
+    assert!(source.concurrency() <= before / 2 + 1, "{} of {before}", source.concurrency());
 }
