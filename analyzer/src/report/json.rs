@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Answer;
 use crate::aws::cloudwatch::{Counts, Observed, Sum};
+use crate::text::secret::masked;
 use crate::verdict::evidence::Evidence;
 use crate::verdict::turn::Turns;
 use crate::verdict::{About, Confidence};
@@ -225,7 +226,7 @@ pub fn render(answer: &Answer) -> String {
         None => (evidence.developers.iter().cloned().collect(), evidence.turns),
     };
     let json = JsonAnswer {
-        query: answer.query.clone(),
+        query: masked(&answer.query).into_owned(),
         window: Span { since: answer.window.since, until: answer.looked_at().until },
         scanned: Scanned {
             listed: evidence.listed,

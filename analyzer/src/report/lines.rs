@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use schemas::origin::{Acts, Origin};
 
 use super::Answer;
+use crate::aws::Trouble;
 use crate::aws::cloudwatch::grouped;
 use crate::logs::classify::Exchange;
 use crate::verdict::evidence::Evidence;
@@ -17,8 +18,11 @@ use crate::window::ago;
 /// Lines of an answer, at most.
 pub(super) const MOST_LINES: usize = 12;
 
-/// Columns that a line is cut at.
+/// Columns that a line is wrapped at, once; what is longer is cut.
 const WIDTH: usize = 110;
+
+/// What could not be seen that is named, each on a line.
+const UNSEEN: usize = 4;
 
 /// One line below the verdict.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub(super) struct Line {
     pub(super) text: String,
     /// Lines of the highest number go first when there are too many.
     rank: u8,
+    /// It is the rest of the sentence above.
+    is_rest: bool,
 }
 
 /// Writes the verdict: its origin, how sure it is, and why.
@@ -48,18 +54,19 @@ pub(super) fn lines(answer: &Answer) -> Vec<Line> {
     let verdict = &answer.verdict;
     let mut lines = Vec::new();
     let mut line = |label, text: &str, rank| {
-        if !text.is_empty() {
-            lines.push(Line { label, text: printable(text), rank });
+        let (first, rest) = wrapped(text);
+        if !first.is_empty() {
+            lines.push(Line { label, text: first, rank, is_rest: false });
         }
+        lines.extend(rest.map(|text| Line { label: "", text, rank: rank.max(3), is_rest: true }));
     };
     line("acts", &verdict.acts.map_or(String::new(), |acts| who(answer, acts)), 0);
     line("text", &author(answer), 3);
     for (index, proof) in verdict.proof.iter().take(2).enumerate() {
-        // Words out of a log can be long; what to do is never cut.
-        line(if index == 0 { "proof" } else { "" }, &cut(proof), if index == 0 { 0 } else { 2 });
+        line(if index == 0 { "proof" } else { "" }, proof, if index == 0 { 0 } else { 2 });
     }
     line("cause", verdict.cause.as_deref().unwrap_or_default(), 1);
-    line("other", &cut(verdict.other.as_deref().unwrap_or_default()), 1);
+    line("other", verdict.other.as_deref().unwrap_or_default(), 1);
     if let Some(evidence) = &answer.evidence {
         match verdict.about {
             About::Matches => {
@@ -72,8 +79,14 @@ pub(super) fn lines(answer: &Answer) -> Vec<Line> {
     }
     let is_certain = verdict.confidence == Confidence::Certain;
     let unseen = answer.observed.iter().filter(|_| !is_certain);
-    for (index, unseen) in unseen.flat_map(|observed| &observed.unseen).take(2).enumerate() {
-        line(if index == 0 { "unseen" } else { "" }, &cut(&unseen.to_string()), 3);
+    let unseen: Vec<_> = unseen.flat_map(|observed| &observed.unseen).take(UNSEEN).collect();
+    for (index, unseen) in unseen.iter().enumerate() {
+        line(if index == 0 { "unseen" } else { "" }, &unseen.to_string(), 1);
+    }
+    let denied = unseen.iter().any(|unseen| matches!(unseen.trouble, Trouble::Denied(_)));
+    let unread = answer.evidence.iter().flat_map(|evidence| &evidence.unread);
+    if denied || unread.clone().any(|unread| unread.denied) {
+        line("fix", "analyzer permissions origin   prints the smallest policy that would", 1);
     }
     let doing = if verdict.origin.is_some() && verdict.say.is_some() { "do" } else { "check" };
     for (index, step) in verdict.next_steps.iter().take(2).enumerate() {
@@ -85,7 +98,13 @@ pub(super) fn lines(answer: &Answer) -> Vec<Line> {
     while lines.len() >= MOST_LINES {
         let least = (0..lines.len()).rev().max_by_key(|&index| lines[index].rank);
         let Some(least) = least else { break };
-        lines.remove(least);
+        let removed = lines.remove(least);
+        // What was wrapped is cut after all.
+        if removed.is_rest
+            && let Some(above) = least.checked_sub(1)
+        {
+            lines[above].text.push_str(" ...");
+        }
     }
     lines
 }
@@ -94,7 +113,9 @@ fn who(answer: &Answer, acts: Acts) -> String {
     let named = answer.evidence.as_ref().and_then(|evidence| evidence.named.first());
     match acts {
         Acts::Developer => match (answer.verdict.about, answer.evidence.as_ref()) {
-            (About::Matches, Some(evidence)) if evidence.developers.len() == 1 => {
+            (About::Matches, Some(evidence))
+                if evidence.developers.len() == 1 && evidence.nameless_tokens() == 0 =>
+            {
                 format!("developer ({})", evidence.developers.first().map_or("", String::as_str))
             }
             (About::Named, _) if named.is_some_and(|exchange| exchange.developer.is_some()) => {
@@ -157,11 +178,15 @@ fn hurt(evidence: &Evidence) -> String {
     let mut parts = Vec::new();
     let some_unread = evidence.by_key_only > 0 || evidence.left_out > 0 || evidence.is_partial();
     let unread = if some_unread { "at least " } else { "" };
-    match (evidence.developers.len(), evidence.tokens.len()) {
+    let tokens = evidence.tokens.len() as u64;
+    match (evidence.developers.len() as u64, evidence.nameless_tokens()) {
         (0, 0) => {}
-        (0, tokens) => parts.push(count(tokens as u64, "token")),
-        (1, tokens) if tokens <= 1 => parts.extend(evidence.developers.iter().cloned()),
-        (developers, _) => parts.push(format!("{unread}{}", count(developers as u64, "developer"))),
+        (0, _) => parts.push(count(tokens, "token")),
+        (1, 0) => parts.extend(evidence.developers.iter().cloned()),
+        (developers, 0) => parts.push(format!("{unread}{}", count(developers, "developer"))),
+        (named, _) => {
+            parts.push(format!("{} ({named} of them known by name)", count(tokens, "token")));
+        }
     }
     if evidence.turns.hurt > 0 {
         parts.push(format!(
@@ -275,6 +300,16 @@ fn count(number: u64, noun: &str) -> String {
 #[must_use]
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// Wraps a sentence once, and cuts what is longer than two lines: words out of a log can be long.
+fn wrapped(text: &str) -> (String, Option<String>) {
+    let text = printable(text);
+    let Some((end, _)) = text.char_indices().nth(WIDTH) else { return (text, None) };
+    // A word longer than a line is broken.
+    let at = text[..end].rfind(' ').filter(|at| *at > WIDTH / 2).unwrap_or(end);
+    let (first, rest) = text.split_at(at);
+    (first.to_owned(), Some(cut(rest.trim_start())))
 }
 
 pub(super) fn cut(line: &str) -> String {

@@ -9,3 +9,4 @@ pub mod ids;
 mod row;
 mod wanted;
 pub mod recognise;
+pub mod secret;

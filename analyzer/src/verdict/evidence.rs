@@ -243,6 +243,13 @@ impl Evidence {
         })
     }
 
+    /// Counts the tokens hurt of which nobody knows whose they are.
+    #[must_use]
+    pub fn nameless_tokens(&self) -> u64 {
+        let owner = |token| self.tokens_seen.get(token).and_then(|seen| seen.developer.as_ref());
+        self.tokens.iter().filter(|token| owner(*token).is_none()).count() as u64
+    }
+
     /// Tells whether a part of the logs could not be looked at.
     #[must_use]
     pub fn is_partial(&self) -> bool {
