@@ -43,6 +43,7 @@ pub(super) async fn run(arguments: ValidateArguments) -> Result<Exit, Failure> {
     if arguments.json {
         let value = json!({
             "stack": deployment.stack,
+            "function": deployment.function,
             "region": deployment.region,
             "health": health,
             "checks": checks,
@@ -70,6 +71,9 @@ fn text(deployment: &Deployment, checks: &[Check], health: Health) -> String {
     let count = |status| checks.iter().filter(|check| check.status == status).count();
     let all = checks.len();
     let verdict = match health {
+        Health::Healthy if count(Status::Warning) > 0 => {
+            format!("healthy: none of {all} checks failed")
+        }
         Health::Healthy => format!("healthy: all {all} checks are well"),
         Health::Pending => {
             format!(
@@ -84,10 +88,17 @@ fn text(deployment: &Deployment, checks: &[Check], health: Health) -> String {
         Health::Unreachable => "unreachable: AWS could not be asked".to_owned(),
     };
     let region = deployment.region.as_deref().unwrap_or("no region");
-    let mut text = format!("{} in {region}, {verdict}\n", deployment.stack);
+    let warnings = match count(Status::Warning) {
+        0 => String::new(),
+        1 => ", 1 warning".to_owned(),
+        many => format!(", {many} warnings"),
+    };
+    // The stack names the function, unless somebody did.
+    let mut text = format!("{} in {region}, {verdict}{warnings}\n", deployment.function);
     for check in checks {
         let status = match check.status {
             Status::Ok => "ok",
+            Status::Warning => "warning",
             Status::Pending => "pending",
             Status::Failed => "failed",
             Status::Unseen => "unseen",

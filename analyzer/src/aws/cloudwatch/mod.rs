@@ -42,6 +42,8 @@ pub const LINES_LAG: SignedDuration = SignedDuration::from_secs(60);
 pub struct Observed {
     /// Name of the function.
     pub function: String,
+    /// The flags that name the deployment to another command, each with a space before it.
+    pub naming: String,
     /// Region that was asked; `None` when nobody said which.
     pub region: Option<String>,
     /// The window that was asked about.
@@ -162,6 +164,7 @@ impl Observed {
     pub fn nothing(function: &str, window: Window, asked_at: Timestamp) -> Self {
         Self {
             function: function.to_owned(),
+            naming: String::new(),
             region: None,
             window,
             asked_at,

@@ -71,6 +71,7 @@ pub async fn observe_within(
     limits: Limits,
 ) -> Observed {
     let mut observed = Observed::nothing(&deployment.function, window.clone(), now);
+    observed.naming = deployment.naming();
     observed.region.clone_from(&deployment.region);
     observed.configuration.clone_from(&deployment.configuration);
     observed.unseen.clone_from(&deployment.unseen);
