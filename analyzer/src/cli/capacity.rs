@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::named::Named;
+use super::progress::Waiting;
 use super::{Exit, Failure, current_time, end_of_unseen, print, say_unseen, window};
 use crate::aws::capacity::{AccountSlots, Capacity, State, capacity};
 use crate::aws::cloudwatch::{Observed, Scope, Unseen, grouped, observe};
@@ -44,11 +45,13 @@ pub(super) struct CapacityArguments {
 pub(super) async fn run(arguments: CapacityArguments) -> Result<Exit, Failure> {
     let now = current_time();
     let window = window(&arguments.since, arguments.until.as_deref(), &now)?;
+    let waiting = Waiting::on(|| "asking AWS".to_owned());
     let deployment = Deployment::resolve(arguments.named.names(None)).await;
     let (mut observed, account) = futures::join!(
         observe(&deployment, &window, Scope::Metrics, now.timestamp()),
         account(&deployment),
     );
+    drop(waiting);
     let account = account.map_err(|unseen| observed.unseen.push(unseen)).ok();
     // The logs and names of other places are no matter here.
     observed.unseen.retain(|unseen| unseen.action != Action::GetFunctionConfiguration);

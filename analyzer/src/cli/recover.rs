@@ -3,14 +3,17 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::named::Named;
+use super::progress::Waiting;
 use super::{Exit, Failure, current_time, end_of_unseen, print, say, say_unseen, window};
-use crate::aws::cloudwatch::{Limits, Scope, Unseen, observe_within};
+use crate::aws::cloudwatch::{Limits, LinesProgress, Scope, Unseen, observe_within};
 use crate::aws::deployment::Deployment;
 use crate::aws::permission::Action;
 use crate::aws::recover::{self, Recovered};
@@ -97,7 +100,14 @@ pub(super) async fn run(arguments: RecoverArguments) -> Result<Exit, Failure> {
     let destination = recover::open(&place, aws, kms_key);
     let Found { place: from, spilled, broken, unseen, unread_before } = found;
     let is_all = unread_before.is_none();
-    let recovered = recover::recover(spilled, broken, &*destination, arguments.dry_run).await;
+    let (all, done) = (spilled.len(), Arc::new(AtomicU64::new(0)));
+    let seen = Arc::clone(&done);
+    let waiting = Waiting::on(move || {
+        format!("putting records in their place: {} of {all}", seen.load(Ordering::Relaxed))
+    });
+    let recovered =
+        recover::recover(spilled, broken, &*destination, arguments.dry_run, &done).await;
+    drop(waiting);
     let is_blind = end_of_unseen(&unseen, Action::FilterLogEvents);
     if arguments.json {
         print(&json(&arguments, &from, &place, is_all, &recovered, &unseen));
@@ -133,7 +143,12 @@ async fn of_lines(arguments: &RecoverArguments, deployment: &Deployment) -> Resu
     let now = current_time();
     let window = window(&arguments.since, arguments.until.as_deref(), &now)?;
     let scope = Scope::MetricsAndLines;
-    let observed = observe_within(deployment, &window, scope, now.timestamp(), Limits::WORK).await;
+    let progress = Arc::new(LinesProgress::default());
+    let (group, seen) = (deployment.log_group.clone(), Arc::clone(&progress));
+    let waiting = Waiting::on(move || format!("reading lines of {group}: {seen}"));
+    let observed =
+        observe_within(deployment, &window, scope, now.timestamp(), Limits::WORK, &progress).await;
+    drop(waiting);
     let unread_before = observed.lines_since.filter(|since| *since > window.since);
     let mut unseen = observed.unseen;
     unseen.retain(|unseen| unseen.action == Action::FilterLogEvents);

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::named::Named;
+use super::progress::Waiting;
 use super::{Exit, Failure, current_time, print, say};
 use crate::aws::deployment::Deployment;
 use crate::aws::validate::{self, Check, Health, Status};
@@ -36,8 +37,10 @@ pub(super) struct ValidateArguments {
 
 pub(super) async fn run(arguments: ValidateArguments) -> Result<Exit, Failure> {
     let now = current_time();
+    let waiting = Waiting::on(|| "asking AWS".to_owned());
     let deployment = Deployment::resolve(arguments.named.names(arguments.source)).await;
     let facts = Box::pin(validate::gather(&deployment, now.timestamp())).await;
+    drop(waiting);
     let checks = validate::check(&facts);
     let health = validate::health(&checks, facts.is_unreachable());
     if arguments.json {

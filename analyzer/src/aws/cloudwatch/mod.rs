@@ -27,7 +27,7 @@ use crate::window::Window;
 
 pub use self::minute::{Counts, Minute};
 pub(crate) use self::observe::last_line;
-pub use self::observe::{Limits, Scope, observe, observe_within};
+pub use self::observe::{Limits, LinesProgress, Scope, observe, observe_within};
 pub use self::sum::Sum;
 pub(crate) use self::sum::grouped;
 pub use crate::aws::Trouble;

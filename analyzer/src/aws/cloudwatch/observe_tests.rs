@@ -82,7 +82,15 @@ const LIMITS: Limits =
 async fn seen(shelf: &Shelf, window: Window, now: &str, limits: Limits) -> Observed {
     let mut observed = Observed::nothing("codex-proxy", window, time(now));
     observed.region = Some("eu-central-1".to_owned());
-    look(shelf, &mut observed, "/aws/lambda/codex-proxy", Scope::MetricsAndLines, limits).await;
+    look(
+        shelf,
+        &mut observed,
+        "/aws/lambda/codex-proxy",
+        Scope::MetricsAndLines,
+        limits,
+        &LinesProgress::default(),
+    )
+    .await;
     observed
 }
 
@@ -222,7 +230,8 @@ async fn what_may_not_be_seen_is_named_and_the_rest_is_seen() {
         "cloudwatch:GetMetricData denied: cannot tell whether Lambda refused requests"
     );
     let mut nowhere = Observed::nothing("f", whole, time("2026-11-22T02:00:00Z"));
-    look(&shelf, &mut nowhere, "/g", Scope::MetricsAndLines, LIMITS).await;
+    look(&shelf, &mut nowhere, "/g", Scope::MetricsAndLines, LIMITS, &LinesProgress::default())
+        .await;
     assert_eq!(nowhere.unseen.len(), 2);
     assert_eq!(nowhere.unseen[1].trouble, Trouble::NoRegion);
 }
