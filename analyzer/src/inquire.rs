@@ -127,7 +127,9 @@ fn conclude(
         }
         None => verdict,
     };
-    Inquiry { verdict, evidence, observed, sum }
+    // Where only the exchanges of ids were looked for, nobody has counted the logs.
+    let counted = looked.is_none_or(|looked| looked.logs.looked.is_none());
+    Inquiry { verdict, evidence, observed, sum: sum.filter(|_| counted) }
 }
 
 /// Holds the metrics against the logs, over the part of the window that both cover whole.

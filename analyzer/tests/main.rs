@@ -11,6 +11,7 @@ mod corpus;
 mod culprits;
 mod origin;
 mod told;
+mod ids;
 mod show;
 mod tail;
 mod way;

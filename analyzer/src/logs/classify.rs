@@ -67,6 +67,13 @@ impl Exchange {
         let others = [&self.upstream_request_id, &self.cf_ray, &self.lambda_request_id];
         self.exchange_id == id || others.into_iter().flatten().any(|other| other == id)
     }
+
+    /// Tells whether an id is this exchange's, or that of its session or turn, which others have too.
+    #[must_use]
+    pub fn is_named_by(&self, id: &str) -> bool {
+        let shared = [&self.session_id, &self.turn_id];
+        self.has_id(id) || shared.into_iter().flatten().any(|other| other.eq_ignore_ascii_case(id))
+    }
 }
 
 /// What is looked for in the body of a success.

@@ -43,6 +43,8 @@ pub struct Logs {
     pub entries: Vec<Entry>,
     /// Objects below `logs/` whose names are not those of logs; not read.
     pub unrecognised: Vec<String>,
+    /// Where only the logs of ids were looked for: when that was. Else all of the window are here.
+    pub looked: Option<Window>,
 }
 
 /// In which order logs are handed over while they are still being listed.

@@ -14,6 +14,7 @@ use crate::logs::list::Logs;
 use crate::logs::read::{Reading, Unread};
 use crate::question::{Question, Selection};
 use crate::verdict::turn::{self, Try, Turns};
+use crate::window::Window;
 
 /// How long ago a failure still counts as going on.
 const RECENT: SignedDuration = SignedDuration::from_mins(5);
@@ -21,6 +22,8 @@ const RECENT: SignedDuration = SignedDuration::from_mins(5);
 /// What the logs say.
 #[derive(Debug, Default)]
 pub struct Evidence {
+    /// When only the exchanges of ids were looked for; `None` where the window was.
+    pub looked: Option<Window>,
     /// Logs listed in the window.
     pub listed: u64,
     /// Logs read.
@@ -107,6 +110,7 @@ impl Question {
             left_out: selection.left_out as u64,
             left_out_untold: selection.left_out_untold as u64,
             unrecognised: logs.unrecognised.clone(),
+            looked: logs.looked.clone(),
             mismatched: reading.mismatched,
             ..Evidence::default()
         };
@@ -121,7 +125,9 @@ impl Question {
                 evidence.duplicates += 1;
                 continue;
             }
-            if !self.window.contains(exchange.started_at) {
+            // Whatever the text names is meant, whenever it was.
+            let is_named = self.names_exchange(&exchange);
+            if !is_named && !self.window.contains(exchange.started_at) {
                 continue;
             }
             if let Some(on_lambda) = exchange.on_lambda {
@@ -134,7 +140,6 @@ impl Question {
             if self.filters.hold(&exchange) && evidence.last_of_filtered.is_none() {
                 evidence.last_of_filtered = Some(exchange.clone());
             }
-            let is_named = self.names_exchange(&exchange);
             if is_named {
                 evidence.named.push(exchange.clone());
             }

@@ -23,6 +23,9 @@ use crate::window::ago;
 /// A failure older than this is hardly the one that somebody sees now.
 pub(crate) const OLD: SignedDuration = SignedDuration::from_hours(1);
 
+/// A time of day alone says when something was that is younger than this.
+const TODAY: SignedDuration = SignedDuration::from_hours(12);
+
 /// How far a moment in a text without a zone may be off.
 const ZONES: SignedDuration = SignedDuration::from_hours(14);
 
@@ -31,8 +34,8 @@ const ZONES: SignedDuration = SignedDuration::from_hours(14);
 pub fn judge(question: &Question, evidence: Option<&Evidence>) -> Verdict {
     let recognised = &question.recognised;
     let Some(evidence) = evidence else { return from_text(recognised, None) };
-    if let Some(newest) = evidence.named.first() {
-        return from_exchange(question, newest, &evidence.named[1..]);
+    if let Some(verdict) = from_names(question, evidence) {
+        return verdict;
     }
     if let Some(verdict) = of_another_time(question, evidence) {
         return verdict;
@@ -93,11 +96,48 @@ fn could_have_id(exchange: &Exchange, ids: &[String]) -> bool {
     ids.is_empty() || ours == exchange.upstream_request_id.is_none()
 }
 
+/// The text names exchanges, a session or a turn, and nothing else or what is here.
+fn from_names(question: &Question, evidence: &Evidence) -> Option<Verdict> {
+    let is_itself =
+        |exchange: &&Exchange| question.recognised.ids.iter().any(|id| exchange.has_id(id));
+    let is_failure = |exchange: &&Exchange| exchange.error.is_some();
+    let mut itself = evidence.named.iter().filter(is_itself);
+    if let Some(newest) = itself.next() {
+        return Some(from_exchange(
+            question,
+            newest,
+            itself.cloned().collect::<Vec<_>>().as_slice(),
+        ));
+    }
+    if !question.is_only_ids() {
+        // A turn is tried again: the failure is meant, and not the try that succeeded.
+        let newest = evidence.named.iter().find(is_failure).or(evidence.named.first())?;
+        return Some(from_exchange(question, newest, &[]));
+    }
+    if evidence.total() > 0 {
+        return Some(from_matches(question, evidence));
+    }
+    let mut verdict = Verdict::unknown(if evidence.named.is_empty() {
+        "no failure with this id is logged here."
+    } else {
+        "what has this id succeeded here."
+    });
+    verdict.proof = vec![format!("{} logs in this window", evidence.listed)];
+    verdict.proof.extend(unfound(question, evidence));
+    verdict.next_steps = vec![
+        "a wider window: --since 7d; successes too: --all".to_owned(),
+        "paste the line of the failure".to_owned(),
+    ];
+    Some(verdict)
+}
+
 /// The text carries the id of an exchange, and that exchange is here.
 fn from_exchange(question: &Question, exchange: &Exchange, others: &[Exchange]) -> Verdict {
     let who = exchange.developer.as_deref().map(|name| format!(", {name}")).unwrap_or_default();
     let openai_id = exchange.upstream_request_id.as_deref().map(|id| format!(", {id}"));
-    let time = exchange.started_at.strftime("%H:%M:%S");
+    let is_of_today = question.now.duration_since(exchange.started_at) < TODAY;
+    let form = if is_of_today { "%H:%M:%S" } else { "%d %b %Y %H:%M:%S" };
+    let time = exchange.started_at.strftime(form);
     let named =
         format!("{}, {time} UTC{who}{}", exchange.exchange_id, openai_id.unwrap_or_default());
     let Some(error) = &exchange.error else {
@@ -167,7 +207,9 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
     let until = question.window.until.min(question.now);
     let is_past = evidence.last_seen.is_some_and(|last| until.duration_since(last) > OLD);
     let settled = most == total && !is_open(question, evidence, origin);
-    let certain = settled && !is_past && !could_be_unlogged(question);
+    // What is named by an id is meant, however old it is.
+    let is_past_all = is_past && !question.is_only_ids();
+    let certain = settled && !is_past_all && !could_be_unlogged(question);
     let verdict = Verdict {
         origin: Some(origin),
         confidence: if certain { Confidence::Certain } else { Confidence::Likely },
@@ -179,7 +221,7 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
         next_steps: vec![step],
         say: Some(if is_past { told_as_past(&what, evidence, until) } else { say }),
         about: About::Matches,
-        doubt: (settled && !certain && !is_past).then_some(Doubt::Aws),
+        doubt: (settled && !certain && !is_past_all).then_some(Doubt::Aws),
     };
     refused(verdict, evidence, &code)
 }
@@ -196,8 +238,10 @@ fn is_open(question: &Question, evidence: &Evidence, origin: Origin) -> bool {
     let anybodys = origin == Origin::Client
         && question.filters.developer.is_none()
         && question.filters.session.is_none();
-    let foreign_id = !recognised.ids.is_empty();
-    undecided || evidence.is_partial() || anybodys || foreign_id || recognised.is_vague()
+    let names = question.is_only_ids();
+    let foreign_id = !recognised.ids.is_empty() && !names;
+    let is_vague = recognised.is_vague() && !names;
+    undecided || evidence.is_partial() || (anybodys && !names) || foreign_id || is_vague
 }
 
 /// Where the id decides, a text without one may be about an answer that never came by here, unless
