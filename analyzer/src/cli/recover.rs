@@ -11,12 +11,14 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::named::Named;
+use super::place::{hint_at_parent, parent_of_logs};
 use super::progress::Waiting;
 use super::{Exit, Failure, current_time, end_of_unseen, print, say, say_unseen, window};
 use crate::aws::cloudwatch::{Limits, LinesProgress, Scope, Unseen, observe_within};
 use crate::aws::deployment::Deployment;
 use crate::aws::permission::Action;
 use crate::aws::recover::{self, Recovered};
+use crate::logs::source;
 use crate::report::printable;
 use schemas::spill::Spilled;
 
@@ -98,6 +100,11 @@ pub(super) async fn run(arguments: RecoverArguments) -> Result<Exit, Failure> {
     let configuration = deployment.as_ref().and_then(|it| it.configuration.as_ref());
     let kms_key = configuration.and_then(|configuration| configuration.kms_key.as_deref());
     let destination = recover::open(&place, aws, kms_key);
+    if parent_of_logs(&place).is_some()
+        && let Ok(source) = source::open(&place).await
+    {
+        hint_at_parent(&place, &*source).await;
+    }
     let Found { place: from, spilled, broken, unseen, unread_before } = found;
     let is_all = unread_before.is_none();
     let (all, done) = (spilled.len(), Arc::new(AtomicU64::new(0)));
