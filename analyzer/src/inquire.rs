@@ -15,6 +15,7 @@ use schemas::key::LogKey;
 use schemas::spill::Spilled;
 use schemas::view::RecordView;
 
+use crate::aws::aside::aside;
 use crate::aws::cloudwatch::{Observed, Scope, Sum, observe};
 use crate::aws::deployment::Deployment;
 use crate::logs::classify::{Exchange, classify};
@@ -23,6 +24,7 @@ use crate::logs::list::{Entry, Logs};
 use crate::logs::read::Reading;
 use crate::logs::scan::Scanned;
 use crate::question::Question;
+use crate::verdict::advice::name_deployment;
 use crate::verdict::corroborate::corroborate;
 use crate::verdict::evidence::Evidence;
 use crate::verdict::judge::judge;
@@ -58,8 +60,14 @@ pub async fn inquire<E>(
     let window = Window { since: question.window.since, until: asked_until(question) };
     let leaves_no_log = act_behind(&question.recognised).is_some();
     let scope = if leaves_no_log { Scope::MetricsAndLines } else { Scope::Metrics };
+    let act = act_behind(&question.recognised);
     let ask = async |deployment: &Deployment, scope| {
-        Box::pin(observe(deployment, &window, scope, question.now)).await
+        let observing = Box::pin(observe(deployment, &window, scope, question.now));
+        let (mut observed, (beside, unseen)) =
+            futures::join!(observing, Box::pin(aside(deployment, act)));
+        observed.aside = beside;
+        observed.unseen.extend(unseen);
+        observed
     };
     let watch = async {
         let deployment = deployment?.await;
@@ -123,7 +131,8 @@ fn conclude(
     let verdict = match &observed {
         Some(observed) => {
             let sum = sum.get_or_insert_with(|| add_up(question, observed, &Logs::default()));
-            corroborate(verdict, question, evidence.as_ref(), observed, sum)
+            let verdict = corroborate(verdict, question, evidence.as_ref(), observed, sum);
+            name_deployment(verdict, &observed.naming)
         }
         None => verdict,
     };

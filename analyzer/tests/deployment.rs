@@ -26,10 +26,10 @@ fn names(answer: &Value, status: &str) -> Vec<String> {
     named.filter_map(|check| check["name"].as_str().map(str::to_owned)).collect()
 }
 
-const ACCOUNT: &str = r#"{"AccountLimit":{"ConcurrentExecutions":1065,"UnreservedConcurrentExecutions":1040,"CodeSizeUnzipped":1,"CodeSizeZipped":1,"TotalCodeSize":1},"AccountUsage":{"FunctionCount":1,"TotalCodeSize":1}}"#;
+pub(crate) const ACCOUNT: &str = r#"{"AccountLimit":{"ConcurrentExecutions":1065,"UnreservedConcurrentExecutions":1040,"CodeSizeUnzipped":1,"CodeSizeZipped":1,"TotalCodeSize":1},"AccountUsage":{"FunctionCount":1,"TotalCodeSize":1}}"#;
 
 /// The answer to `GetMetricData` that holds these figures of one period.
-fn figures(figures: &[(usize, f64)]) -> String {
+pub(crate) fn figures(figures: &[(usize, f64)]) -> String {
     let at = ago(5);
     let result = |(metric, value): &(usize, f64)| {
         format!(

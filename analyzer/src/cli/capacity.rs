@@ -9,10 +9,10 @@ use serde_json::json;
 use super::named::Named;
 use super::progress::Waiting;
 use super::{Exit, Failure, current_time, end_of_unseen, print, say_unseen, window};
-use crate::aws::capacity::{AccountSlots, Capacity, State, capacity};
-use crate::aws::cloudwatch::{Observed, Scope, Unseen, grouped, observe};
+use crate::aws::aside::account;
+use crate::aws::capacity::{Capacity, State, capacity};
+use crate::aws::cloudwatch::{Observed, Scope, grouped, observe};
 use crate::aws::deployment::Deployment;
-use crate::aws::deployment::lambda::Lambda;
 use crate::aws::permission::Action;
 
 /// Figures that capacity is read off.
@@ -68,19 +68,6 @@ pub(super) async fn run(arguments: CapacityArguments) -> Result<Exit, Failure> {
         (State::Unknown, None) => Exit::Unknown,
         (State::Enough | State::Tight, None) => Exit::Answered,
     })
-}
-
-async fn account(deployment: &Deployment) -> Result<AccountSlots, Unseen> {
-    let unseen = |trouble| Unseen {
-        action: Action::GetAccountSettings,
-        trouble,
-        means: "cannot tell how many slots the account has left",
-    };
-    if deployment.region.is_none() {
-        return Err(unseen(crate::aws::Trouble::NoRegion));
-    }
-    let account = Lambda::new(deployment.config()).account().await.map_err(unseen)?;
-    Ok(AccountSlots { slots: account.slots, free: account.free() })
 }
 
 fn json(observed: &Observed, capacity: &Capacity) -> String {

@@ -4,6 +4,8 @@
 //! body is the proxy's; any other error text is OpenAI's; no error shape is a success. A success
 //! that merely quotes an error is none.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use schemas::body::{self, BodyError, Shape, Terminal};
 use schemas::catalogue::ErrorCode;
@@ -49,6 +51,8 @@ pub struct Exchange {
     pub upstream_request_id: Option<String>,
     /// Cloudflare's id.
     pub cf_ray: Option<String>,
+    /// What OpenAI says of its limits; only of a failure.
+    pub ratelimit: BTreeMap<String, String>,
     /// Lambda's id of the invocation.
     pub lambda_request_id: Option<String>,
     /// How long it took.
@@ -104,6 +108,7 @@ pub(crate) fn classify_for(
         exchange_id: view.exchange_id.clone().unwrap_or_else(|| identity_of(key)),
         started_at: view.started_at.unwrap_or(listed_at),
         status: view.status,
+        ratelimit: error.as_ref().map(|_| view.ratelimit.clone()).unwrap_or_default(),
         error,
         ending: view.ending,
         terminal,

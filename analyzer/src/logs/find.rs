@@ -13,6 +13,8 @@ use crate::window::Window;
 
 /// How far from the time in its id an exchange can stand: clocks are read once, hours begin.
 const AROUND: SignedDuration = SignedDuration::from_mins(1);
+/// How long before it is listed too: who sent what then may have caused it.
+pub const BEFORE: SignedDuration = SignedDuration::from_mins(15);
 /// How far it is looked for if it is not there.
 const FAR: SignedDuration = SignedDuration::from_hours(1);
 
@@ -23,6 +25,8 @@ pub struct Found {
     pub named: Vec<Entry>,
     /// Logs of that time whose key tells no id, and which may be it; only where no key has it.
     pub untold: Vec<Entry>,
+    /// All that was listed, from [`BEFORE`] on.
+    pub listed: Vec<Entry>,
 }
 
 /// Returns the time that stands in an id.
@@ -34,12 +38,12 @@ pub fn time_of(id: ExchangeId) -> Option<Timestamp> {
 /// Returns the span of time in which an exchange is looked for.
 #[must_use]
 pub fn span_of(id: ExchangeId) -> Option<Window> {
-    around(id, FAR)
+    span(id, FAR, FAR)
 }
 
-fn around(id: ExchangeId, far: SignedDuration) -> Option<Window> {
+fn span(id: ExchangeId, before: SignedDuration, after: SignedDuration) -> Option<Window> {
     let time = time_of(id)?;
-    Some(Window { since: time.checked_sub(far).ok()?, until: time.checked_add(far).ok()? })
+    Some(Window { since: time.checked_sub(before).ok()?, until: time.checked_add(after).ok()? })
 }
 
 /// Finds an exchange.
@@ -50,15 +54,16 @@ fn around(id: ExchangeId, far: SignedDuration) -> Option<Window> {
 pub async fn find(source: &dyn LogSource, id: ExchangeId) -> Result<Found, SourceError> {
     let mut found = Found::default();
     let text = id.to_string();
-    for far in [AROUND, FAR] {
-        let Some(window) = around(id, far) else { return Ok(found) };
-        let entries = list(source, &window).await?.entries;
-        let (named, others): (Vec<_>, Vec<_>) =
-            entries.into_iter().partition(|entry| entry.key.contains(&text));
+    for window in [span(id, BEFORE, AROUND), span_of(id)] {
+        let Some(window) = window else { return Ok(found) };
+        let listed = list(source, &window).await?.entries;
+        let is_it = |entry: &&Entry| entry.key.contains(&text);
+        let named: Vec<_> = listed.iter().filter(is_it).cloned().collect();
         if !named.is_empty() {
-            return Ok(Found { named, untold: Vec::new() });
+            return Ok(Found { named, untold: Vec::new(), listed });
         }
-        found.untold = others.into_iter().filter(|entry| entry.told.is_none()).collect();
+        let untold = listed.iter().filter(|entry| entry.told.is_none()).cloned().collect();
+        found = Found { named, untold, listed };
     }
     Ok(found)
 }

@@ -133,6 +133,7 @@ async fn by_id(
             return Ok(None);
         }
         logs.entries.extend(entries);
+        logs.beside.extend(found.listed);
     }
     if logs.entries.is_empty() {
         return Ok(None);

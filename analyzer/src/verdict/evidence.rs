@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemas::origin::Origin;
 
 use crate::logs::classify::Exchange;
+use crate::logs::find::BEFORE;
 use crate::logs::list::Logs;
 use crate::logs::read::{Reading, Unread};
 use crate::question::{Question, Selection};
@@ -18,6 +19,9 @@ use crate::window::Window;
 
 /// How long ago a failure still counts as going on.
 const RECENT: SignedDuration = SignedDuration::from_mins(5);
+
+/// Fewer exchanges than this tell nothing about who sends much.
+const FEW: u64 = 10;
 
 /// What the logs say.
 #[derive(Debug, Default)]
@@ -63,6 +67,8 @@ pub struct Evidence {
     /// How tokens were used, by their first 8 digits: those of matches, and others of the same
     /// developers.
     pub tokens_seen: BTreeMap<String, TokenUse>,
+    /// Who sent the most in the 15 minutes up to the last match.
+    pub busiest: Option<Busiest>,
     /// Models, of the matches that were read.
     pub models: BTreeSet<String>,
     /// First match.
@@ -90,6 +96,19 @@ pub struct TokenUse {
     pub accepted: u64,
     /// The last of these.
     pub last_accepted: Option<Timestamp>,
+}
+
+/// Who sent the most exchanges in a span of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Busiest {
+    /// First 8 hex digits of the token.
+    pub token8: String,
+    /// Whose it is, where a log that was read says so.
+    pub developer: Option<String>,
+    /// Of a hundred exchanges.
+    pub share: u64,
+    /// All exchanges of that time.
+    pub exchanges: u64,
 }
 
 /// What was read.
@@ -165,6 +184,7 @@ impl Question {
         evidence.turns = turn::count(tries);
         evidence.count_tokens(logs, &owners);
         self.count_keys(logs, &Seen { keys, ids }, recent, &mut evidence);
+        evidence.busiest = evidence.last_seen.and_then(|last| busiest(logs, last, &owners));
         evidence
     }
 
@@ -205,6 +225,25 @@ impl Question {
             evidence.since_then = after.count() as u64;
         }
     }
+}
+
+/// Finds by the keys whose token was used most before a moment.
+fn busiest(logs: &Logs, last: Timestamp, owners: &HashMap<String, String>) -> Option<Busiest> {
+    let entries = if logs.looked.is_some() { &logs.beside } else { &logs.entries };
+    let told = entries.iter().filter_map(|entry| entry.told);
+    let before = told.filter(|told| told.started_at <= last && told.started_at >= last - BEFORE);
+    let mut counts = BTreeMap::<u32, u64>::new();
+    for token in before.filter_map(|told| told.token8) {
+        *counts.entry(token).or_default() += 1;
+    }
+    let exchanges: u64 = counts.values().sum();
+    if exchanges < FEW {
+        return None;
+    }
+    let (token, most) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+    let token8 = format!("{token:08x}");
+    let developer = owners.get(&token8).cloned();
+    Some(Busiest { token8, developer, share: most * 100 / exchanges, exchanges })
 }
 
 impl Evidence {

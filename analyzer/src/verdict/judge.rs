@@ -16,6 +16,7 @@ use crate::verdict::advice::{Advice, about};
 use crate::verdict::evidence::Evidence;
 use crate::verdict::presume::{did_not_pass, from_text, unfound, without_match};
 use crate::verdict::proof::{commonest, counted, shares, words_of};
+use crate::verdict::rate::used_up;
 use crate::verdict::refusal::refused;
 use crate::verdict::{About, Confidence, Doubt, Verdict};
 use crate::window::ago;
@@ -98,21 +99,20 @@ fn could_have_id(exchange: &Exchange, ids: &[String]) -> bool {
 
 /// The text names exchanges, a session or a turn, and nothing else or what is here.
 fn from_names(question: &Question, evidence: &Evidence) -> Option<Verdict> {
-    let is_itself =
-        |exchange: &&Exchange| question.recognised.ids.iter().any(|id| exchange.has_id(id));
-    let is_failure = |exchange: &&Exchange| exchange.error.is_some();
-    let mut itself = evidence.named.iter().filter(is_itself);
-    if let Some(newest) = itself.next() {
-        return Some(from_exchange(
-            question,
-            newest,
-            itself.cloned().collect::<Vec<_>>().as_slice(),
-        ));
+    let has_id = |one: &&Exchange| question.recognised.ids.iter().any(|id| one.has_id(id));
+    let alone = |newest: &Exchange, others: &[Exchange]| {
+        let code = newest.error.as_ref().map_or("", |error| error.code.as_str());
+        let verdict = from_exchange(question, newest, others);
+        Some(used_up(verdict, Some(newest), evidence, code))
+    };
+    let itself: Vec<_> = evidence.named.iter().filter(has_id).cloned().collect();
+    if let [newest, others @ ..] = itself.as_slice() {
+        return alone(newest, others);
     }
     if !question.is_only_ids() {
         // A turn is tried again: the failure is meant, and not the try that succeeded.
-        let newest = evidence.named.iter().find(is_failure).or(evidence.named.first())?;
-        return Some(from_exchange(question, newest, &[]));
+        let failure = evidence.named.iter().find(|exchange| exchange.error.is_some());
+        return alone(failure.or(evidence.named.first())?, &[]);
     }
     if evidence.total() > 0 {
         return Some(from_matches(question, evidence));
@@ -223,7 +223,7 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
         about: About::Matches,
         doubt: (settled && !certain && !is_past_all).then_some(Doubt::Aws),
     };
-    refused(verdict, evidence, &code)
+    used_up(refused(verdict, evidence, &code), example, evidence, &code)
 }
 
 /// Tells whether something that was not looked at could say otherwise.

@@ -12,6 +12,7 @@ use crate::aws::cloudwatch::{Counts, Death, DeathKind, Observed, Reserved, group
 use crate::question::Question;
 use crate::text::ids::Host;
 use crate::text::recognise::{Recognised, StreamEnding};
+use crate::verdict::advice::{OPENS_DOOR, missing_rights, more_slots};
 use crate::verdict::{Confidence, Verdict};
 use crate::window::Window;
 
@@ -172,7 +173,7 @@ impl Made {
         verdict.acts = Some(if self.act == AwsAct::TooLarge { Acts::Developer } else { Acts::Us });
         verdict.proof = vec![self.proof(question, observed, logged)];
         verdict.proof.extend(self.detail(observed));
-        verdict.next_steps = vec![self.step()];
+        verdict.next_steps = vec![self.step(observed)];
         verdict.say = Some(self.say().to_owned());
         verdict
     }
@@ -192,9 +193,13 @@ impl Made {
                 };
                 format!("Lambda refused the request, {slots}. The proxy never saw it.")
             }
-            (AwsAct::Forbid, _) => {
-                "the Function URL refused the request; the proxy never saw it.".to_owned()
-            }
+            (AwsAct::Forbid, _) => match observed.aside.missing_rights.as_deref() {
+                Some(missing @ [_, ..]) => {
+                    let missing = missing.join(" and ");
+                    format!("the Function URL refuses everyone; permission {missing} is missing.")
+                }
+                _ => "the Function URL refused the request; the proxy never saw it.".to_owned(),
+            },
             (AwsAct::TooLarge, _) => {
                 "Lambda takes 6 MB at most and refused the request; the proxy never saw it."
                     .to_owned()
@@ -267,9 +272,9 @@ impl Made {
                 "{} turns ended at once (Codex does not retry this); throttled requests carry no name",
                 grouped(self.count)
             )),
-            AwsAct::Forbid => {
+            AwsAct::Forbid => missing_rights(observed).or_else(|| {
                 self.nobody_ran(observed).then(|| "nobody got through since the first".to_owned())
-            }
+            }),
             AwsAct::TooLarge => None,
             AwsAct::Die | AwsAct::Cut => {
                 let newest = observed.deaths.last()?;
@@ -279,15 +284,10 @@ impl Made {
         }
     }
 
-    fn step(&self) -> String {
+    fn step(&self, observed: &Observed) -> String {
         match (self.act, self.died_of) {
-            (AwsAct::Throttle, _) => {
-                "analyzer capacity: says how many slots are needed, and the command"
-            }
-            (AwsAct::Forbid, _) => {
-                "analyzer validate: says which permission is missing; AWS asks for \
-                 lambda:InvokeFunctionUrl and lambda:InvokeFunction"
-            }
+            (AwsAct::Throttle, _) => return more_slots(observed),
+            (AwsAct::Forbid, _) => OPENS_DOOR,
             (AwsAct::TooLarge, _) => {
                 "start a new thread or drop images; `codex-proxy serve` outside Lambda takes 64 MiB"
             }

@@ -22,6 +22,7 @@ use schemas::journal::{Ended, Started};
 use schemas::key::LogKey;
 use schemas::spill::Spilled;
 
+use crate::aws::aside::Aside;
 use crate::aws::permission::Action;
 use crate::window::Window;
 
@@ -69,6 +70,8 @@ pub struct Observed {
     pub broken_spills: Vec<String>,
     /// What the function's configuration says; `None` when it could not be read.
     pub configuration: Option<Configuration>,
+    /// What was looked at beside, to tell how a refusal is mended.
+    pub aside: Aside,
     /// From when on the lines were read, which may be later than the window's beginning; `None` = not
     /// at all.
     pub lines_since: Option<Timestamp>,
@@ -177,6 +180,7 @@ impl Observed {
             spilled: Vec::new(),
             broken_spills: Vec::new(),
             configuration: None,
+            aside: Aside::default(),
             lines_since: None,
             unseen: Vec::new(),
         }
