@@ -15,7 +15,7 @@ use schemas::key::LogKey;
 use schemas::spill::Spilled;
 use schemas::view::RecordView;
 
-use crate::aws::aside::aside;
+use crate::aws::aside::look_aside;
 use crate::aws::cloudwatch::{Observed, Scope, Sum, observe};
 use crate::aws::deployment::Deployment;
 use crate::logs::classify::{Exchange, classify};
@@ -62,11 +62,8 @@ pub async fn inquire<E>(
     let scope = if leaves_no_log { Scope::MetricsAndLines } else { Scope::Metrics };
     let act = act_behind(&question.recognised);
     let ask = async |deployment: &Deployment, scope| {
-        let observing = Box::pin(observe(deployment, &window, scope, question.now));
-        let (mut observed, (beside, unseen)) =
-            futures::join!(observing, Box::pin(aside(deployment, act)));
-        observed.aside = beside;
-        observed.unseen.extend(unseen);
+        let mut observed = Box::pin(observe(deployment, &window, scope, question.now)).await;
+        Box::pin(look_aside(&mut observed, deployment, act)).await;
         observed
     };
     let watch = async {

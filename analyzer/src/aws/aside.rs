@@ -5,7 +5,7 @@ use schemas::symptom::AwsAct;
 
 use crate::aws::Trouble;
 use crate::aws::capacity::AccountSlots;
-use crate::aws::cloudwatch::Unseen;
+use crate::aws::cloudwatch::{Counts, Observed, Unseen};
 use crate::aws::deployment::Deployment;
 use crate::aws::deployment::lambda::Lambda;
 use crate::aws::permission::Action;
@@ -20,40 +20,54 @@ pub struct Aside {
     pub missing_rights: Option<Vec<&'static str>>,
 }
 
-/// Looks at what mends a refusal of this kind; the second is what could not be seen.
-pub(crate) async fn aside(deployment: &Deployment, act: Option<AwsAct>) -> (Aside, Option<Unseen>) {
-    let lambda = Lambda::new(deployment.config());
-    let mut aside = Aside::default();
+/// Looks at what mends a refusal of this kind, where one was observed, and tells the observation.
+pub(crate) async fn look_aside(
+    observed: &mut Observed,
+    deployment: &Deployment,
+    act: Option<AwsAct>,
+) {
     if deployment.region.is_none() {
-        return (aside, None);
+        return;
     }
+    let aside = &mut observed.aside;
+    let of_minute = |count: fn(&Counts) -> Option<u64>| {
+        observed.minutes.iter().any(|minute| count(&minute.counts).is_some_and(|count| count > 0))
+    };
     let unseen = match act {
-        Some(AwsAct::Throttle) => match account(deployment).await {
-            Ok(account) => {
-                aside.account = Some(account);
-                None
+        Some(AwsAct::Throttle) if of_minute(|counts| counts.throttles) => {
+            match account(deployment).await {
+                Ok(account) => {
+                    aside.account = Some(account);
+                    None
+                }
+                Err(unseen) => Some(unseen),
             }
-            Err(unseen) => Some(unseen),
-        },
-        Some(AwsAct::Forbid) => match lambda.policy(&deployment.function).await {
-            Ok(policy) => {
-                aside.missing_rights = Some(door::missing(&policy));
-                None
+        }
+        Some(AwsAct::Forbid) if of_minute(|counts| counts.url_requests) => {
+            match policy(deployment).await {
+                Ok(policy) => {
+                    aside.missing_rights = Some(door::missing(&policy));
+                    None
+                }
+                // There is a function, since it was asked; and no policy at all gives no right.
+                Err(Trouble::Missing(_)) if deployment.configuration.is_some() => {
+                    aside.missing_rights = Some(door::missing(""));
+                    None
+                }
+                Err(trouble) => Some(Unseen {
+                    action: Action::GetPolicy,
+                    trouble,
+                    means: "cannot tell which permission is missing",
+                }),
             }
-            // There is a function, since it was asked; and no policy at all gives no right.
-            Err(Trouble::Missing(_)) if deployment.configuration.is_some() => {
-                aside.missing_rights = Some(door::missing(""));
-                None
-            }
-            Err(trouble) => Some(Unseen {
-                action: Action::GetPolicy,
-                trouble,
-                means: "cannot tell which permission is missing",
-            }),
-        },
+        }
         _ => None,
     };
-    (aside, unseen)
+    observed.unseen.extend(unseen);
+}
+
+async fn policy(deployment: &Deployment) -> Result<String, Trouble> {
+    Lambda::new(deployment.config()).policy(&deployment.function).await
 }
 
 /// Asks for the account's slots.

@@ -23,6 +23,9 @@ use crate::report;
 use crate::text::ids::is_session;
 use crate::window::{Window, parse_moment};
 
+/// What is waited for before anything is read.
+const LISTING: &str = "listing logs";
+
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -57,7 +60,6 @@ pub(super) async fn run(arguments: ShowArguments) -> Result<Exit, Failure> {
         exit: Exit::Usage,
     })?;
     let source = arguments.place.open().await?;
-    let listing = Waiting::on(|| "listing logs".to_owned());
     let found = if id.starts_with(LOGS) {
         Found { entry: Some(entry_of(id)), unread: 0 }
     } else if let Some(exchange) = ExchangeId::parse(id) {
@@ -66,7 +68,6 @@ pub(super) async fn run(arguments: ShowArguments) -> Result<Exit, Failure> {
         let window = Window { since, until: now.timestamp() + SignedDuration::from_mins(15) };
         by_scan(&source, id, &window).await?
     };
-    drop(listing);
     let Some(entry) = found.entry else {
         say(&format!("no exchange with id `{id}` at {}", source.place()));
         if found.unread > 0 {
@@ -131,7 +132,9 @@ fn entry_of(key: &str) -> Entry {
 
 /// The id begins with its time, and its time names the hour.
 async fn by_exchange_id(source: &Arc<dyn LogSource>, id: ExchangeId) -> Result<Found, Failure> {
+    let listing = Waiting::on(|| LISTING.to_owned());
     let found = find(&**source, id).await.map_err(|error| unreachable(&error))?;
+    drop(listing);
     if let Some(entry) = found.named.into_iter().next() {
         return Ok(Found { entry: Some(entry), unread: 0 });
     }
@@ -140,7 +143,9 @@ async fn by_exchange_id(source: &Arc<dyn LogSource>, id: ExchangeId) -> Result<F
 
 /// Failures first, since ids of those are what people have; newest first.
 async fn by_scan(source: &Arc<dyn LogSource>, id: &str, window: &Window) -> Result<Found, Failure> {
+    let listing = Waiting::on(|| LISTING.to_owned());
     let logs = list::list(&**source, window).await.map_err(|error| unreachable(&error))?;
+    drop(listing);
     let is_success = |entry: &Entry| entry.told.is_some_and(|told| told.error_origin.is_none());
     let (successes, failures): (Vec<_>, Vec<_>) = logs.entries.into_iter().partition(is_success);
     let mut unread = 0;

@@ -194,9 +194,12 @@ impl Made {
                 format!("Lambda refused the request, {slots}. The proxy never saw it.")
             }
             (AwsAct::Forbid, _) => match observed.aside.missing_rights.as_deref() {
+                Some([one]) => {
+                    format!("the Function URL refuses everyone; permission {one} is missing.")
+                }
                 Some(missing @ [_, ..]) => {
                     let missing = missing.join(" and ");
-                    format!("the Function URL refuses everyone; permission {missing} is missing.")
+                    format!("the Function URL refuses everyone; permissions {missing} are missing.")
                 }
                 _ => "the Function URL refused the request; the proxy never saw it.".to_owned(),
             },
