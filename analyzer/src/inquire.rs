@@ -15,6 +15,7 @@ use schemas::key::LogKey;
 use schemas::spill::Spilled;
 use schemas::view::RecordView;
 
+use crate::aws::aside::look_aside;
 use crate::aws::cloudwatch::{Observed, Scope, Sum, observe};
 use crate::aws::deployment::Deployment;
 use crate::logs::classify::{Exchange, classify};
@@ -23,6 +24,7 @@ use crate::logs::list::{Entry, Logs};
 use crate::logs::read::Reading;
 use crate::logs::scan::Scanned;
 use crate::question::Question;
+use crate::verdict::advice::name_deployment;
 use crate::verdict::corroborate::corroborate;
 use crate::verdict::evidence::Evidence;
 use crate::verdict::judge::judge;
@@ -58,8 +60,11 @@ pub async fn inquire<E>(
     let window = Window { since: question.window.since, until: asked_until(question) };
     let leaves_no_log = act_behind(&question.recognised).is_some();
     let scope = if leaves_no_log { Scope::MetricsAndLines } else { Scope::Metrics };
+    let act = act_behind(&question.recognised);
     let ask = async |deployment: &Deployment, scope| {
-        Box::pin(observe(deployment, &window, scope, question.now)).await
+        let mut observed = Box::pin(observe(deployment, &window, scope, question.now)).await;
+        Box::pin(look_aside(&mut observed, deployment, act)).await;
+        observed
     };
     let watch = async {
         let deployment = deployment?.await;
@@ -123,11 +128,14 @@ fn conclude(
     let verdict = match &observed {
         Some(observed) => {
             let sum = sum.get_or_insert_with(|| add_up(question, observed, &Logs::default()));
-            corroborate(verdict, question, evidence.as_ref(), observed, sum)
+            let verdict = corroborate(verdict, question, evidence.as_ref(), observed, sum);
+            name_deployment(verdict, &observed.naming)
         }
         None => verdict,
     };
-    Inquiry { verdict, evidence, observed, sum }
+    // Where only the exchanges of ids were looked for, nobody has counted the logs.
+    let counted = looked.is_none_or(|looked| looked.logs.looked.is_none());
+    Inquiry { verdict, evidence, observed, sum: sum.filter(|_| counted) }
 }
 
 /// Holds the metrics against the logs, over the part of the window that both cover whole.

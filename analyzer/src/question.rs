@@ -13,6 +13,7 @@ use schemas::origin::{Ending, Origin};
 use crate::logs::classify::Exchange;
 use crate::logs::list::{Entry, Order};
 use crate::logs::needle::Prefilter;
+use crate::text::ids::is_only_ids;
 use crate::text::recognise::{Recognised, StreamEnding, Wanted};
 use crate::window::Window;
 
@@ -207,6 +208,9 @@ impl Question {
         for id in &self.recognised.ids {
             prefilter = prefilter.or_literal(id);
         }
+        if self.is_only_ids() {
+            prefilter = prefilter.or_failures();
+        }
         let Filters { developer, session, model } = &self.filters;
         if developer.is_some() {
             // Whatever a developer has done last tells whether she reaches this proxy.
@@ -221,13 +225,28 @@ impl Question {
         prefilter
     }
 
+    /// Returns the ids of ours that the text carries.
+    pub(crate) fn exchange_ids(&self) -> Vec<ExchangeId> {
+        self.recognised.ids.iter().filter_map(|id| ExchangeId::parse(id)).collect()
+    }
+
+    /// Tells whether the text says nothing but which exchange, session or turn is meant: then all its
+    /// failures are, whatever they are.
+    pub(crate) fn is_only_ids(&self) -> bool {
+        let recognised = &self.recognised;
+        let is_known = recognised.symptom.is_some() || recognised.ours.is_some();
+        !is_known && is_only_ids(&recognised.folded)
+    }
+
     fn names(&self, told: &LogKey) -> bool {
         !self.recognised.ids.is_empty()
             && self.recognised.ids.contains(&told.exchange_id.to_string())
     }
 
     pub(crate) fn names_exchange(&self, exchange: &Exchange) -> bool {
-        self.recognised.ids.iter().any(|id| exchange.has_id(id))
+        let session = self.recognised.session.as_ref().filter(|_| self.is_only_ids());
+        let mut ids = self.recognised.ids.iter().chain(session);
+        ids.any(|id| exchange.is_named_by(id))
     }
 }
 

@@ -26,10 +26,10 @@ fn names(answer: &Value, status: &str) -> Vec<String> {
     named.filter_map(|check| check["name"].as_str().map(str::to_owned)).collect()
 }
 
-const ACCOUNT: &str = r#"{"AccountLimit":{"ConcurrentExecutions":1065,"UnreservedConcurrentExecutions":1040,"CodeSizeUnzipped":1,"CodeSizeZipped":1,"TotalCodeSize":1},"AccountUsage":{"FunctionCount":1,"TotalCodeSize":1}}"#;
+pub(crate) const ACCOUNT: &str = r#"{"AccountLimit":{"ConcurrentExecutions":1065,"UnreservedConcurrentExecutions":1040,"CodeSizeUnzipped":1,"CodeSizeZipped":1,"TotalCodeSize":1},"AccountUsage":{"FunctionCount":1,"TotalCodeSize":1}}"#;
 
 /// The answer to `GetMetricData` that holds these figures of one period.
-fn figures(figures: &[(usize, f64)]) -> String {
+pub(crate) fn figures(figures: &[(usize, f64)]) -> String {
     let at = ago(5);
     let result = |(metric, value): &(usize, f64)| {
         format!(
@@ -191,10 +191,17 @@ async fn validate_walks_from_an_empty_account_to_a_deployment_that_is_well() {
     let empty =
         ask(&["--source", "s3://my-bucket/codex", "--secret", "codex-proxy/key"]).ends(5).json();
     let failed = names(&empty, "failed");
-    for name in ["function", "tokens", "logs", "openai key", "url mode", "url policy"] {
+    for name in ["function", "logs", "openai key", "url mode", "url policy"] {
         assert!(failed.iter().any(|failed| failed == name), "{name} in {failed:?}");
     }
-    assert_eq!(names(&empty, "pending"), ["log lines", "log retention"]);
+    // No function tells their names.
+    for name in ["log lines", "tokens", "log retention"] {
+        assert!(names(&empty, "unseen").iter().any(|unseen| unseen == name), "{empty:#}");
+    }
+    let named = ask(&["--table", "codex-proxy-tokens", "--log-group", "/aws/lambda/codex-proxy"]);
+    let named = named.ends(5).json();
+    assert!(names(&named, "failed").contains(&"tokens".to_owned()), "{named:#}");
+    assert_eq!(names(&named, "pending"), ["log lines", "log retention"]);
 
     // A fresh stack: everything is there, and nothing has happened yet.
     let environment = [
@@ -228,7 +235,9 @@ async fn validate_walks_from_an_empty_account_to_a_deployment_that_is_well() {
     let keep = logs.put_retention_policy().log_group_name("/aws/lambda/codex-proxy");
     keep.retention_in_days(30).send().await.expect("kept for a month");
     let well = ask(&[]).ends(4).json();
-    assert_eq!((names(&well, "failed").len(), names(&well, "ok").len()), (0, 11), "{well:#}");
+    assert_eq!((names(&well, "failed").len(), names(&well, "ok").len()), (0, 10), "{well:#}");
+    // moto keeps no condition that ties a right to the URL.
+    assert_eq!(names(&well, "warning"), ["url policy"]);
 }
 
 /// Makes URL, policy, table, bucket and secret, as `deploy.sh` would.
@@ -291,6 +300,24 @@ async fn work(moto: &Moto) {
 fn s3(moto: &Moto) -> aws_sdk_s3::Client {
     let config = aws_sdk_s3::config::Builder::from(&moto.config()).force_path_style(true);
     aws_sdk_s3::Client::from_conf(config.build())
+}
+
+#[test]
+fn validate_without_rights_to_the_function_blames_no_name_that_it_guessed() {
+    let (url, _) = script(|operation, _| match operation {
+        "Scan" => (400, r#"{"__type":"ResourceNotFoundException","message":"no"}"#.to_owned()),
+        "GetMetricData" => (200, figures(&[])),
+        "FilterLogEvents" | "DescribeLogGroups" => {
+            (200, r#"{"events":[],"logGroups":[]}"#.to_owned())
+        }
+        _ => (403, r#"{"__type":"AccessDeniedException","message":"no"}"#.to_owned()),
+    });
+    let answer = ask(&url, &["validate", "--function", "f-x"]).ends(4);
+    assert!(
+        answer.stdout.starts_with("f-x in eu-central-1, partial: nothing failed"),
+        "{answer:?}"
+    );
+    assert!(answer.stdout.contains("unseen   tokens"), "{answer:?}");
 }
 
 #[test]

@@ -63,6 +63,42 @@ fn a_dash_reads_stdin() {
 }
 
 #[test]
+fn of_a_whole_file_the_end_is_looked_at_and_that_is_said() {
+    let error = "■ unexpected status 401 Unauthorized: invalid or disabled token\n";
+    let noise = "0123456789 \u{1}\u{fffd}~x\n".repeat(300_000);
+    let answer = run(analyzer(&["origin", "--json", "-"]), &format!("{noise}{error}")).ends(0);
+    assert_eq!(answer.json()["verdict"]["origin"], "proxy");
+    assert!(answer.stderr.contains("only its last 64 KiB were looked at"), "{}", answer.stderr);
+    let short = run(analyzer(&["origin", "--json", "-"]), error).ends(0);
+    assert_eq!(short.stderr, "");
+}
+
+#[test]
+fn whoever_names_the_folder_of_the_logs_is_told_its_parent() {
+    let folder = Folder::of(&server_errors(3));
+    let source = |below: &str| folder.path().join(below).to_string_lossy().into_owned();
+    for (command, below) in [
+        (&["origin", "temporary errors"][..], "logs"),
+        (&["origin", "temporary errors"], "logs/2026/11"),
+        (&["show", "req_0000000000000001"], "logs/"),
+    ] {
+        let source = source(below);
+        let answer = run(analyzer(&[command, &["--source", &source]].concat()), "").ends(1);
+        let parent = std::fs::canonicalize(folder.path()).expect("a folder");
+        let hint = format!("--source '{}'", parent.display());
+        assert!(answer.stderr.contains(&hint), "{command:?} {below}: {answer:?}");
+    }
+    // A root may be called so, too.
+    let folder = Folder::new();
+    for object in server_errors(3) {
+        folder.put(&format!("logs/{}", object.key), &object.bytes);
+    }
+    let source = folder.path().join("logs").to_string_lossy().into_owned();
+    let arguments = with_window(&["origin", "temporary errors", "--source", &source]);
+    assert_eq!(run(analyzer(&arguments), "").ends(0).stderr, "");
+}
+
+#[test]
 fn a_wrong_command_line_ends_with_2() {
     let folder = Folder::new();
     let ask = |arguments: &[&str]| folder.ask(arguments);

@@ -5,6 +5,7 @@
 //! somebody wants it. Only what is not a JSON object at all is an error.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
@@ -61,6 +62,8 @@ pub struct RecordView<'a> {
     pub upstream_request_id: Option<String>,
     /// `upstream.cf_ray`.
     pub cf_ray: Option<String>,
+    /// `upstream.ratelimit`: what OpenAI says of its limits.
+    pub ratelimit: BTreeMap<String, String>,
     /// `lambda_request_id`.
     pub lambda_request_id: Option<String>,
     /// `duration_ms`.
@@ -199,6 +202,11 @@ impl<'de> Visitor<'de> for RecordVisitor {
                     let upstream: Value = map.next_value()?;
                     view.upstream_request_id = word(&upstream["request_id"]);
                     view.cf_ray = word(&upstream["cf_ray"]);
+                    let limits = upstream["ratelimit"].as_object().into_iter().flatten();
+                    let said = |(name, value): (&String, &Value)| {
+                        Some((name.clone(), value.as_str()?.to_owned()))
+                    };
+                    view.ratelimit = limits.filter_map(said).collect();
                 }
                 _ => {
                     map.next_value::<IgnoredAny>()?;

@@ -14,6 +14,8 @@ const STEP: u32 = 25;
 const HEADROOM: f64 = 1.5;
 /// A share of the slots above which the next busy hour may find none.
 const NEARLY_ALL: f64 = 0.8;
+/// Slots that an account must keep unreserved.
+const KEPT: u32 = 100;
 
 /// What an account may run at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -22,6 +24,14 @@ pub struct AccountSlots {
     pub slots: u32,
     /// Those that may still be reserved for a function; some must stay unreserved.
     pub free: u32,
+}
+
+impl AccountSlots {
+    /// Returns the slots that are reserved for no function.
+    #[must_use]
+    pub fn unreserved(self) -> u32 {
+        self.free.saturating_add(self.slots.min(KEPT))
+    }
 }
 
 /// What the figures say.
@@ -51,6 +61,9 @@ pub struct Capacity {
     pub meanwhile: Option<Counts>,
     /// The account's limits; `None` when they could not be read.
     pub account: Option<AccountSlots>,
+    /// Slots that it may use at most: its own, or those that the account shares; `None` when that is
+    /// not known.
+    pub room: Option<u32>,
     /// How many slots to reserve; `None` when there is nothing to change.
     pub suggested: Option<u32>,
     /// The account's limit is too small for that.
@@ -67,7 +80,7 @@ pub enum State {
     Tight,
     /// There are enough.
     Enough,
-    /// There is no data point.
+    /// A figure that would tell has no data point.
     Unknown,
 }
 
@@ -107,13 +120,18 @@ pub fn capacity(observed: &Observed, account: Option<AccountSlots>) -> Capacity 
     };
     let used = totals.concurrent_max;
     let needed = needed(used, reserved, is_short, formula.as_ref());
-    let is_tight = match (used, reserved) {
-        (Some(used), Some(reserved)) => used as f64 >= NEARLY_ALL * f64::from(reserved),
+    // Whoever has no slots of its own has those that the account keeps for everybody.
+    let pool = account.filter(|_| shared).map(AccountSlots::unreserved);
+    let room = reserved.or(pool);
+    let is_tight = match (used, room) {
+        (Some(used), Some(room)) => used as f64 >= NEARLY_ALL * f64::from(room),
         _ => false,
     };
+    // No data point is not zero: that nobody was refused needs a figure, and so does what was used.
+    let is_known = totals.throttles.is_some() && used.is_some();
     let state = match () {
         () if is_short => State::Short,
-        () if totals == Counts::default() => State::Unknown,
+        () if !is_known => State::Unknown,
         () if is_tight => State::Tight,
         () => State::Enough,
     };
@@ -132,8 +150,44 @@ pub fn capacity(observed: &Observed, account: Option<AccountSlots>) -> Capacity 
         refused_between,
         meanwhile,
         account,
+        room,
         suggested,
         account_too_small,
+    }
+}
+
+/// Returns the command that reserves slots.
+#[must_use]
+pub fn reserve(slots: u32) -> String {
+    format!("scripts/deploy.sh --reserved-concurrent-executions {slots}")
+}
+
+impl Capacity {
+    /// Returns the command that changes it; `None` when there is nothing to change, or nothing known.
+    #[must_use]
+    pub fn command(&self) -> Option<String> {
+        self.suggested.map(reserve)
+    }
+
+    /// Returns the command with the figures that it rests on: `(now 25, needed 47, free 940)`.
+    #[must_use]
+    pub fn step(&self) -> Option<String> {
+        let now = self.reserved.map_or("none".to_owned(), |slots| slots.to_string());
+        let needed = self.needed.map_or("not known".to_owned(), |needed| needed.to_string());
+        let free = self.account.map_or(String::new(), |account| format!(", free {}", account.free));
+        Some(format!("{}   (now {now}, needed {needed}{free})", self.command()?))
+    }
+
+    /// Returns the figures without a data point that would be needed to tell more.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        let figures = [
+            ("Throttles", self.throttles.is_none()),
+            ("ConcurrentExecutions", self.used.is_none()),
+            ("Invocations", self.invocations.is_none()),
+            ("UrlRequestCount", self.url_requests.is_none()),
+        ];
+        figures.into_iter().filter(|(_, is_missing)| *is_missing).map(|(name, _)| name).collect()
     }
 }
 

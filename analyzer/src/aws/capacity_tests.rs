@@ -78,6 +78,40 @@ fn an_account_that_is_too_small_is_said() {
 }
 
 #[test]
+fn a_single_figure_without_a_data_point_is_not_enough_either() {
+    for forget in [
+        (|counts: &mut Counts| counts.concurrent_max = None) as fn(&mut Counts),
+        |counts| counts.throttles = None,
+        |counts| {
+            *counts = Counts { url_requests: Some(36), ..Counts::default() };
+        },
+    ] {
+        let mut observed = hour(&[(3, 60, 0, 12)], 41, RESERVED);
+        forget(&mut observed.minutes[0].counts);
+        let blind = capacity(&observed, Some(ACCOUNT));
+        assert_eq!((blind.state, blind.suggested), (State::Unknown, None), "{blind:?}");
+        assert!(!blind.missing().is_empty());
+    }
+    // A refusal is one, whatever else is not known.
+    let mut observed = hour(&[(3, 60, 5, 25)], 41, RESERVED);
+    observed.minutes[0].counts.concurrent_max = None;
+    assert_eq!(capacity(&observed, None).state, State::Short);
+}
+
+#[test]
+fn slots_that_are_shared_with_others_can_run_out_too() {
+    let shared = Some(Reserved::Shared);
+    let small = AccountSlots { slots: 10, free: 0 };
+    let tight = capacity(&hour(&[(3, 60, 0, 9)], 41, shared), Some(small));
+    assert_eq!((tight.state, tight.room), (State::Tight, Some(10)));
+    assert_eq!((tight.suggested, tight.account_too_small), (None, true));
+    let wide = capacity(&hour(&[(3, 60, 0, 9)], 41, shared), Some(ACCOUNT));
+    assert_eq!((wide.state, wide.room), (State::Enough, Some(1_040)));
+    let unknown = capacity(&hour(&[(3, 60, 0, 9)], 41, shared), None);
+    assert_eq!((unknown.state, unknown.room), (State::Enough, None));
+}
+
+#[test]
 fn no_data_point_is_not_enough() {
     let blind = capacity(&hour(&[], 0, RESERVED), None);
     assert_eq!((blind.state, blind.throttles, blind.needed), (State::Unknown, None, None));

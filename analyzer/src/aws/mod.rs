@@ -10,6 +10,7 @@ pub mod cloudwatch;
 pub mod capacity;
 pub mod recover;
 pub mod validate;
+pub mod aside;
 
 use std::error::Error as StdError;
 

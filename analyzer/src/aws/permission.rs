@@ -167,7 +167,21 @@ impl Asking {
     #[must_use]
     pub fn needs(self) -> &'static [Need] {
         match self {
-            Self::Origin => const { &[FIND, LIST, READ, DECRYPT, METRICS, LINES, SLOTS, ACCOUNT] },
+            Self::Origin => {
+                const {
+                    &[
+                        FIND,
+                        LIST,
+                        READ,
+                        DECRYPT,
+                        METRICS,
+                        LINES,
+                        SLOTS,
+                        ACCOUNT,
+                        need(Action::GetPolicy, "names the permission that a refusal lacks"),
+                    ]
+                }
+            }
             Self::Show | Self::Tail => const { &[FIND, LIST, READ, DECRYPT] },
             Self::Capacity => const { &[SLOTS, ACCOUNT, METRICS] },
             Self::Recover => {

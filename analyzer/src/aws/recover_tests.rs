@@ -7,7 +7,7 @@ fn record(bytes: &[u8]) -> Spilled {
 }
 
 async fn into(root: &Path, spilled: Vec<Spilled>, is_dry: bool) -> Recovered {
-    recover(spilled, Vec::new(), &Folder::new(root), is_dry).await
+    recover(spilled, Vec::new(), &Folder::new(root), is_dry, &AtomicU64::new(0)).await
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use super::facts::{Guard, Logs, SecretState, Tokens};
 use super::*;
 use crate::aws::Trouble;
 use crate::aws::cloudwatch::{Configuration, Counts, Reserved};
+use crate::aws::deployment::Guessed;
 use crate::aws::deployment::lambda::{Account, FunctionUrl};
 use crate::aws::permission::Action;
 
@@ -25,10 +26,12 @@ fn well() -> Facts {
         now,
         region: text("eu-central-1"),
         function: text("codex-proxy"),
+        naming: String::new(),
         log_group: text("/aws/lambda/codex-proxy"),
         source: Some(text("s3://my-bucket/codex")),
         table: Some(text("codex-proxy-tokens")),
         secret: Some(text("codex-proxy/key")),
+        is_guessed: Guessed::default(),
         configuration: Ok(Configuration {
             timeout_s: Some(900),
             logs_json: Some(true),
@@ -218,6 +221,61 @@ fn without_the_configuration_what_can_be_asked_by_name_is_checked() {
     assert_eq!(names(&facts, Status::Failed), [""; 0]);
     assert_eq!(names(&facts, Status::Unseen), ["function", "logs", "openai key", "bucket guard"]);
     assert_eq!(healthy(&facts), Health::Partial);
+}
+
+#[test]
+fn what_is_not_there_under_a_guessed_name_proves_nothing() {
+    let missing = || Trouble::Missing(String::new());
+    let guessed = || Facts {
+        configuration: unseen(Action::GetFunctionConfiguration, Trouble::Denied(String::new())),
+        is_guessed: Guessed { log_group: true, table: true },
+        ..well()
+    };
+    let none = Facts {
+        tokens: unseen(Action::Scan, missing()),
+        last_line: unseen(Action::FilterLogEvents, missing()),
+        retention: unseen(Action::DescribeLogGroups, missing()),
+        ..guessed()
+    };
+    let disabled = Facts {
+        tokens: Ok(Tokens { disabled: 3, ..Tokens::default() }),
+        last_line: Ok(None),
+        retention: Ok(None),
+        ..guessed()
+    };
+    for facts in [none, disabled] {
+        assert_eq!(names(&facts, Status::Failed), [""; 0]);
+        assert_eq!(names(&facts, Status::Pending), [""; 0]);
+        assert_eq!(
+            names(&facts, Status::Unseen),
+            ["function", "log lines", "tokens", "log retention"]
+        );
+        assert_eq!(healthy(&facts), Health::Partial);
+        let checks = check(&facts);
+        let tokens = checks.iter().find(|check| check.name == "tokens").expect("a check");
+        assert!(tokens.found.contains("the name is only the usual one"), "{tokens:?}");
+        assert!(tokens.hint.as_deref().is_some_and(|it| it.contains("--table")), "{tokens:?}");
+        // A name that somebody gave is no guess.
+        let named = Facts { is_guessed: Guessed::default(), ..facts };
+        assert_eq!(healthy(&named), Health::Unhealthy);
+    }
+    // What is there is there.
+    assert_eq!(names(&guessed(), Status::Unseen), ["function"]);
+}
+
+#[test]
+fn a_door_past_the_url_is_a_warning_and_stops_no_work() {
+    let open = BOTH.replace(
+        r#","Condition":{"Bool":{"lambda:InvokedViaFunctionUrl":"true"}}"#,
+        r#","Sid":"all""#,
+    );
+    let facts = Facts { policy: Ok(open), ..well() };
+    assert_eq!(names(&facts, Status::Warning), ["url policy"]);
+    assert_eq!(healthy(&facts), Health::Healthy);
+    let checks = check(&facts);
+    let warned = checks.iter().find(|check| check.name == "url policy").expect("a check");
+    let hint = warned.hint.as_deref().unwrap_or_default();
+    assert!(hint.contains("--statement-id all && ") && hint.contains("--invoked-via"), "{hint}");
 }
 
 #[test]

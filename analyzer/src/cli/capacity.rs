@@ -7,12 +7,16 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::named::Named;
+use super::progress::Waiting;
 use super::{Exit, Failure, current_time, end_of_unseen, print, say_unseen, window};
-use crate::aws::capacity::{AccountSlots, Capacity, State, capacity};
-use crate::aws::cloudwatch::{Observed, Scope, Unseen, grouped, observe};
+use crate::aws::aside::account;
+use crate::aws::capacity::{Capacity, State, capacity};
+use crate::aws::cloudwatch::{Observed, Scope, grouped, observe};
 use crate::aws::deployment::Deployment;
-use crate::aws::deployment::lambda::Lambda;
 use crate::aws::permission::Action;
+
+/// Figures that capacity is read off.
+const FIGURES: usize = 4;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -41,11 +45,13 @@ pub(super) struct CapacityArguments {
 pub(super) async fn run(arguments: CapacityArguments) -> Result<Exit, Failure> {
     let now = current_time();
     let window = window(&arguments.since, arguments.until.as_deref(), &now)?;
+    let waiting = Waiting::on(|| "asking AWS".to_owned());
     let deployment = Deployment::resolve(arguments.named.names(None)).await;
     let (mut observed, account) = futures::join!(
         observe(&deployment, &window, Scope::Metrics, now.timestamp()),
         account(&deployment),
     );
+    drop(waiting);
     let account = account.map_err(|unseen| observed.unseen.push(unseen)).ok();
     // The logs and names of other places are no matter here.
     observed.unseen.retain(|unseen| unseen.action != Action::GetFunctionConfiguration);
@@ -64,34 +70,16 @@ pub(super) async fn run(arguments: CapacityArguments) -> Result<Exit, Failure> {
     })
 }
 
-async fn account(deployment: &Deployment) -> Result<AccountSlots, Unseen> {
-    let unseen = |trouble| Unseen {
-        action: Action::GetAccountSettings,
-        trouble,
-        means: "cannot tell how many slots the account has left",
-    };
-    if deployment.region.is_none() {
-        return Err(unseen(crate::aws::Trouble::NoRegion));
-    }
-    let account = Lambda::new(deployment.config()).account().await.map_err(unseen)?;
-    Ok(AccountSlots { slots: account.slots, free: account.free() })
-}
-
 fn json(observed: &Observed, capacity: &Capacity) -> String {
     let value = json!({
         "function": observed.function,
         "region": observed.region,
         "window": {"since": observed.window.since, "until": observed.window.until.min(observed.asked_at)},
         "capacity": capacity,
-        "command": command(capacity),
+        "command": capacity.command(),
         "unseen": observed.unseen,
     });
     format!("{value:#}\n")
-}
-
-fn command(capacity: &Capacity) -> Option<String> {
-    let slots = capacity.suggested?;
-    Some(format!("scripts/deploy.sh --reserved-concurrent-executions {slots}"))
 }
 
 /// The command that asks AWS for a larger account.
@@ -103,6 +91,28 @@ fn quota(capacity: &Capacity) -> String {
         "aws service-quotas request-service-quota-increase --service-code lambda \
          --quota-code L-B99A9384 --desired-value {wanted}"
     )
+}
+
+/// What to look at where a figure is missing.
+fn checks(observed: &Observed, capacity: &Capacity) -> Vec<String> {
+    if !observed.saw_metrics() {
+        return Vec::new();
+    }
+    let naming = &observed.naming;
+    let mut checks = Vec::new();
+    if capacity.url_requests.is_some_and(|requests| requests > 0) && capacity.invocations.is_none()
+    {
+        checks.push(format!(
+            "analyzer validate{naming}: requests came, and none is known to have run"
+        ));
+    }
+    checks.push(format!(
+        "in 5 minutes again, for CloudWatch is late; or further back: analyzer capacity{naming} --since 24h"
+    ));
+    if capacity.missing().len() == FIGURES {
+        checks.push("the name and the region: --stack or --function, AWS_REGION".to_owned());
+    }
+    checks
 }
 
 fn text(observed: &Observed, capacity: &Capacity, zone: &TimeZone) -> String {
@@ -117,12 +127,21 @@ fn text(observed: &Observed, capacity: &Capacity, zone: &TimeZone) -> String {
         State::Tight => {
             format!("tight: nobody was refused, but {function} nearly ran out of slots.\n")
         }
-        State::Enough => format!("enough: nobody was refused, {function} has slots to spare.\n"),
+        State::Enough if capacity.room.is_some() => {
+            format!("enough: nobody was refused, {function} has slots to spare.\n")
+        }
+        State::Enough => {
+            format!("enough: nobody was refused; how many slots {function} has was not seen.\n")
+        }
         State::Unknown if !observed.saw_metrics() => {
             format!("unknown: the metrics of {function} could not be read.\n")
         }
-        State::Unknown => format!(
+        State::Unknown if capacity.missing().len() == FIGURES => format!(
             "unknown: CloudWatch has no data point for {function}; either nothing ran, or it has another name.\n"
+        ),
+        State::Unknown => format!(
+            "unknown: CloudWatch has no data point of {} for {function}.\n",
+            capacity.missing().join(", ")
         ),
     };
     let mut line = |label: &str, said: String| {
@@ -177,12 +196,15 @@ fn text(observed: &Observed, capacity: &Capacity, zone: &TimeZone) -> String {
             ),
         );
     }
-    let now = capacity.reserved.map_or("none".to_owned(), |slots| slots.to_string());
-    let free = capacity.account.map_or(String::new(), |account| format!(", free {}", account.free));
-    match command(capacity) {
-        Some(command) => line("do", format!("{command}   (now {now}, needed {needed}{free})")),
-        None if capacity.account_too_small || capacity.state == State::Unknown => {}
-        None => line("do", "nothing".to_owned()),
+    match (capacity.step(), capacity.state) {
+        (Some(step), _) => line("do", step),
+        (None, State::Unknown) => {
+            for (index, step) in checks(observed, capacity).iter().enumerate() {
+                line(if index == 0 { "check" } else { "" }, step.clone());
+            }
+        }
+        (None, _) if capacity.account_too_small => {}
+        (None, _) => line("do", "nothing".to_owned()),
     }
     if capacity.account_too_small {
         line("", format!("the account has too few slots; ask for more: {}", quota(capacity)));

@@ -14,15 +14,15 @@ use crate::inquire::{Inquiry, inquire};
 use crate::logs::scan::{Consent, ScanError, Scanned, scan};
 use crate::question::{Filters, Question};
 use crate::report::{self, Answer};
+use crate::text::bound::{cut_note, end_of};
 use crate::text::recognise::recognise;
 use crate::verdict::Confidence;
 use crate::window::{Window, parse_moment};
 
 /// Characters of a text that can be looked for; any log holds fewer than these.
 const SHORTEST_TEXT: usize = 3;
-/// Bytes of stdin that are read, and of these, from the end, the ones that are looked at.
+/// Bytes of stdin that are read.
 const STDIN_BYTES: u64 = 256 << 20;
-const KEPT_BYTES: usize = 1 << 20;
 /// How far a proxy's clock may be ahead of ours.
 const SKEW: SignedDuration = SignedDuration::from_mins(15);
 /// Keys of unreadable logs that are named.
@@ -213,16 +213,18 @@ async fn look(place: &str, question: &Question, yes: bool) -> Result<Scanned, Fa
 }
 
 fn query(text: &[String]) -> Result<String, Failure> {
-    let query = if text == ["-"] {
+    let bytes = if text == ["-"] {
         let mut bytes = Vec::new();
         let read = io::stdin().lock().take(STDIN_BYTES).read_to_end(&mut bytes);
         read.map_err(|error| usage(&format!("cannot read stdin: {error}")))?;
-        // The last error counts, so of a long run the end is kept.
-        let end = bytes.len().saturating_sub(KEPT_BYTES);
-        String::from_utf8_lossy(&bytes[end..]).into_owned()
+        bytes
     } else {
-        text.join(" ")
+        text.join(" ").into_bytes()
     };
+    let (query, left_out) = end_of(&bytes);
+    if let Some(note) = cut_note(left_out) {
+        say(&note);
+    }
     let text = query.trim();
     if text.is_empty() {
         return Err(usage("the text is empty; paste what the developer sees"));

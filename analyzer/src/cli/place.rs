@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use clap::Args;
+use schemas::key::LOGS;
 
 use super::named::Named;
-use super::{Exit, Failure, say_unseen};
+use super::{Exit, Failure, say, say_unseen};
 use crate::aws::deployment::Deployment;
-use crate::logs::source::{self, LogSource, SourceError};
+use crate::logs::source::{self, Depth, LogSource, SourceError};
+use crate::report::printable;
 
 /// Where the logs are, and which deployment knows where.
 #[derive(Args, Clone, Debug)]
@@ -65,7 +67,39 @@ impl Place {
 
 /// Opens a place.
 pub(super) async fn open(place: &str) -> Result<Arc<dyn LogSource>, Failure> {
-    Ok(source::open(place).await.map_err(|error| unreachable(&error))?.into())
+    let source: Arc<dyn LogSource> =
+        source::open(place).await.map_err(|error| unreachable(&error))?.into();
+    hint_at_parent(place, &*source).await;
+    Ok(source)
+}
+
+/// Whoever names the folder of the logs means the one above it, unless there are logs below.
+pub(super) async fn hint_at_parent(place: &str, source: &dyn LogSource) {
+    let Some(parent) = parent_of_logs(place) else { return };
+    let Ok(listing) = source.list(LOGS, Depth::Here).await else { return };
+    if listing.folders.is_empty() && listing.objects.is_empty() {
+        let place = printable(place);
+        let parent = printable(&parent);
+        say(&format!(
+            "hint: nothing stands in {LOGS} below `{place}`; is it --source '{parent}'? (the parent of {LOGS})"
+        ));
+    }
+}
+
+/// Returns what is above `logs`, for a place that is this folder or one of the times in it.
+pub(super) fn parent_of_logs(place: &str) -> Option<String> {
+    let (scheme, path) = match place.strip_prefix("s3://") {
+        Some(path) => ("s3://", path.to_owned()),
+        // The folder may be named by a dot.
+        None => ("", std::fs::canonicalize(place).ok()?.to_string_lossy().into_owned()),
+    };
+    let is_time = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+    let mut path = path.trim_end_matches('/');
+    while let Some((above, _)) = path.rsplit_once('/').filter(|(_, name)| is_time(name)) {
+        path = above.trim_end_matches('/');
+    }
+    let above = path.strip_suffix(LOGS.trim_end_matches('/'))?.strip_suffix('/')?;
+    Some(format!("{scheme}{}", if above.is_empty() { "/" } else { above }))
 }
 
 /// Says what to do about a source that cannot be used.
@@ -83,4 +117,30 @@ pub(super) fn unreachable(error: &SourceError) -> Failure {
         SourceError::Elsewhere { region, .. } => &format!("set AWS_REGION={region}"),
     };
     Failure { error: error.to_string(), hint: Some(hint.to_owned()), exit: Exit::Unreachable }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_of_the_logs_and_all_in_it_have_one_parent() {
+        for (place, parent) in [
+            ("s3://b/logs", Some("s3://b")),
+            ("s3://b/codex/logs/", Some("s3://b/codex")),
+            ("s3://b/codex/logs/2026/11/22/02", Some("s3://b/codex")),
+            ("s3://b/codex", None),
+            ("s3://b/my-logs", None),
+            ("s3://logs", None),
+            ("s3://b/2026", None),
+            ("no/such/folder/logs", None),
+        ] {
+            assert_eq!(parent_of_logs(place).as_deref(), parent, "{place}");
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let hour = folder.path().join("logs/2026/11");
+        std::fs::create_dir_all(&hour).expect("folders");
+        let found = parent_of_logs(&hour.to_string_lossy()).map(std::path::PathBuf::from);
+        assert_eq!(found, std::fs::canonicalize(folder.path()).ok());
+    }
 }

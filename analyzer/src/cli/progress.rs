@@ -1,4 +1,5 @@
-//! Progress for whoever waits at a terminal: what is to come, then how far it has come.
+//! Progress for whoever waits at a terminal: what is to come, then how far it has come; or, where nobody
+//! knows what is to come, what is waited for.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
@@ -35,6 +36,33 @@ impl Bar {
             }
         });
         Self(Some((bar, task)))
+    }
+}
+
+/// A line on a terminal that says what is waited for, and nothing elsewhere; dropping it clears the
+/// line. For work that has no estimate.
+pub(super) struct Waiting {
+    _bar: Bar,
+}
+
+impl Waiting {
+    /// Starts to wait; `what` is asked again and again, for it may tell how far it has come.
+    pub(super) fn on(what: impl Fn() -> String + Send + 'static) -> Self {
+        if !io::stderr().is_terminal() {
+            return Self { _bar: Bar(None) };
+        }
+        let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}");
+        let bar = ProgressBar::new_spinner();
+        let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        let moving = bar.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                moving.set_message(what());
+                moving.tick();
+                tokio::time::sleep(STEP).await;
+            }
+        });
+        Self { _bar: Bar(Some((bar, task))) }
     }
 }
 

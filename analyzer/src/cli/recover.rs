@@ -3,17 +3,22 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::named::Named;
+use super::place::{hint_at_parent, parent_of_logs};
+use super::progress::Waiting;
 use super::{Exit, Failure, current_time, end_of_unseen, print, say, say_unseen, window};
-use crate::aws::cloudwatch::{Limits, Scope, Unseen, observe_within};
+use crate::aws::cloudwatch::{Limits, LinesProgress, Scope, Unseen, observe_within};
 use crate::aws::deployment::Deployment;
 use crate::aws::permission::Action;
 use crate::aws::recover::{self, Recovered};
+use crate::logs::source;
 use crate::report::printable;
 use schemas::spill::Spilled;
 
@@ -95,9 +100,21 @@ pub(super) async fn run(arguments: RecoverArguments) -> Result<Exit, Failure> {
     let configuration = deployment.as_ref().and_then(|it| it.configuration.as_ref());
     let kms_key = configuration.and_then(|configuration| configuration.kms_key.as_deref());
     let destination = recover::open(&place, aws, kms_key);
+    if parent_of_logs(&place).is_some()
+        && let Ok(source) = source::open(&place).await
+    {
+        hint_at_parent(&place, &*source).await;
+    }
     let Found { place: from, spilled, broken, unseen, unread_before } = found;
     let is_all = unread_before.is_none();
-    let recovered = recover::recover(spilled, broken, &*destination, arguments.dry_run).await;
+    let (all, done) = (spilled.len(), Arc::new(AtomicU64::new(0)));
+    let seen = Arc::clone(&done);
+    let waiting = Waiting::on(move || {
+        format!("putting records in their place: {} of {all}", seen.load(Ordering::Relaxed))
+    });
+    let recovered =
+        recover::recover(spilled, broken, &*destination, arguments.dry_run, &done).await;
+    drop(waiting);
     let is_blind = end_of_unseen(&unseen, Action::FilterLogEvents);
     if arguments.json {
         print(&json(&arguments, &from, &place, is_all, &recovered, &unseen));
@@ -133,7 +150,12 @@ async fn of_lines(arguments: &RecoverArguments, deployment: &Deployment) -> Resu
     let now = current_time();
     let window = window(&arguments.since, arguments.until.as_deref(), &now)?;
     let scope = Scope::MetricsAndLines;
-    let observed = observe_within(deployment, &window, scope, now.timestamp(), Limits::WORK).await;
+    let progress = Arc::new(LinesProgress::default());
+    let (group, seen) = (deployment.log_group.clone(), Arc::clone(&progress));
+    let waiting = Waiting::on(move || format!("reading lines of {group}: {seen}"));
+    let observed =
+        observe_within(deployment, &window, scope, now.timestamp(), Limits::WORK, &progress).await;
+    drop(waiting);
     let unread_before = observed.lines_since.filter(|since| *since > window.since);
     let mut unseen = observed.unseen;
     unseen.retain(|unseen| unseen.action == Action::FilterLogEvents);

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use clap::Args;
 use jiff::SignedDuration;
@@ -9,18 +10,21 @@ use schemas::key::{ExchangeId, LOGS};
 use schemas::view::RecordView;
 
 use super::place::{Place, unreachable};
+use super::progress::Waiting;
 use super::{Exit, Failure, current_time, say};
 use crate::logs::classify::classify;
 use crate::logs::decode::{Decoder, RECORD_LIMIT};
+use crate::logs::find::find;
 use crate::logs::list::{self, Entry};
 use crate::logs::needle::Prefilter;
-use crate::logs::read::{Aim, read};
+use crate::logs::read::{Aim, Reader};
 use crate::logs::source::{LogSource, Part};
 use crate::report;
+use crate::text::ids::is_session;
 use crate::window::{Window, parse_moment};
 
-/// How far from the time in its id an exchange can stand: clocks are read once, hours begin.
-const AROUND: SignedDuration = SignedDuration::from_mins(1);
+/// What is waited for before anything is read.
+const LISTING: &str = "listing logs";
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -59,7 +63,7 @@ pub(super) async fn run(arguments: ShowArguments) -> Result<Exit, Failure> {
     let found = if id.starts_with(LOGS) {
         Found { entry: Some(entry_of(id)), unread: 0 }
     } else if let Some(exchange) = ExchangeId::parse(id) {
-        by_exchange_id(&*source, exchange).await?
+        by_exchange_id(&source, exchange).await?
     } else {
         let window = Window { since, until: now.timestamp() + SignedDuration::from_mins(15) };
         by_scan(&source, id, &window).await?
@@ -74,7 +78,7 @@ pub(super) async fn run(arguments: ShowArguments) -> Result<Exit, Failure> {
             return Ok(Exit::Partial);
         }
         if !id.starts_with("cpx_") {
-            say("\nhint: a wider window, as --since 7d; a session id: analyzer origin --session");
+            say(&format!("\nhint: {}", elsewhere(id, &arguments.place)));
         }
         return Ok(Exit::Unknown);
     };
@@ -103,6 +107,16 @@ pub(super) async fn run(arguments: ShowArguments) -> Result<Exit, Failure> {
     Ok(Exit::Answered)
 }
 
+/// Says where else to look for an id.
+fn elsewhere(id: &str, place: &Place) -> String {
+    let wider = "a wider window, as --since 7d";
+    if !is_session(id) {
+        return wider.to_owned();
+    }
+    let source = place.source().map(|source| format!(" --source '{source}'")).unwrap_or_default();
+    format!("{wider}; if it is a session: analyzer origin \"session id: {id}\"{source}")
+}
+
 /// What a search found.
 struct Found {
     entry: Option<Entry>,
@@ -117,37 +131,54 @@ fn entry_of(key: &str) -> Entry {
 }
 
 /// The id begins with its time, and its time names the hour.
-async fn by_exchange_id(source: &dyn LogSource, id: ExchangeId) -> Result<Found, Failure> {
-    let ms = i64::try_from(id.0 >> 80).unwrap_or(i64::MAX);
-    let Ok(time) = jiff::Timestamp::from_millisecond(ms) else {
-        return Ok(Found { entry: None, unread: 0 });
-    };
-    let window = Window { since: time - AROUND, until: time + AROUND };
-    let logs = list::list(source, &window).await.map_err(|error| unreachable(&error))?;
-    let is_it = |entry: &Entry| entry.told.is_some_and(|told| told.exchange_id == id);
-    let told = logs.entries.iter().find(|entry| is_it(entry)).cloned();
-    let named = || logs.entries.iter().find(|entry| entry.key.contains(&id.to_string())).cloned();
-    Ok(Found { entry: told.or_else(named), unread: 0 })
+async fn by_exchange_id(source: &Arc<dyn LogSource>, id: ExchangeId) -> Result<Found, Failure> {
+    let listing = Waiting::on(|| LISTING.to_owned());
+    let found = find(&**source, id).await.map_err(|error| unreachable(&error))?;
+    drop(listing);
+    if let Some(entry) = found.named.into_iter().next() {
+        return Ok(Found { entry: Some(entry), unread: 0 });
+    }
+    read_for(source, &id.to_string(), found.untold).await
 }
 
 /// Failures first, since ids of those are what people have; newest first.
 async fn by_scan(source: &Arc<dyn LogSource>, id: &str, window: &Window) -> Result<Found, Failure> {
+    let listing = Waiting::on(|| LISTING.to_owned());
     let logs = list::list(&**source, window).await.map_err(|error| unreachable(&error))?;
+    drop(listing);
     let is_success = |entry: &Entry| entry.told.is_some_and(|told| told.error_origin.is_none());
     let (successes, failures): (Vec<_>, Vec<_>) = logs.entries.into_iter().partition(is_success);
     let mut unread = 0;
     for group in [failures, successes] {
-        let wanted = id.to_owned();
-        let aim = Aim {
-            prefilter: Prefilter::new("", &[]).or_literal(id),
-            words: String::new(),
-            until: Some(Box::new(move |exchange| exchange.has_id(&wanted))),
-        };
-        let reading = read(Arc::clone(source), group, aim).await;
-        unread += reading.unread.len();
-        if let Some(found) = reading.exchanges.iter().find(|exchange| exchange.has_id(id)) {
-            return Ok(Found { entry: Some(entry_of(&found.key)), unread });
+        let found = read_for(source, id, group).await?;
+        unread += found.unread;
+        if found.entry.is_some() {
+            return Ok(Found { unread, ..found });
         }
     }
     Ok(Found { entry: None, unread })
+}
+
+/// Reads logs until one has the id.
+async fn read_for(
+    source: &Arc<dyn LogSource>,
+    id: &str,
+    candidates: Vec<Entry>,
+) -> Result<Found, Failure> {
+    let wanted = id.to_owned();
+    let aim = Aim {
+        prefilter: Prefilter::new("", &[]).or_literal(id),
+        words: String::new(),
+        until: Some(Box::new(move |exchange| exchange.has_id(&wanted))),
+    };
+    let reader = Reader::start(Arc::clone(source), aim);
+    let (all, progress) = (candidates.len(), reader.progress());
+    let _waiting = Waiting::on(move || {
+        format!("looking into logs: {} of {all}", progress.logs.load(Ordering::Relaxed))
+    });
+    reader.push(candidates);
+    let reading = reader.finish().await;
+    let found = reading.exchanges.iter().find(|exchange| exchange.has_id(id));
+    let entry = found.map(|found| entry_of(&found.key));
+    Ok(Found { entry, unread: reading.unread.len() })
 }

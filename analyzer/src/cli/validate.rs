@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::named::Named;
+use super::progress::Waiting;
 use super::{Exit, Failure, current_time, print, say};
 use crate::aws::deployment::Deployment;
 use crate::aws::validate::{self, Check, Health, Status};
@@ -36,13 +37,16 @@ pub(super) struct ValidateArguments {
 
 pub(super) async fn run(arguments: ValidateArguments) -> Result<Exit, Failure> {
     let now = current_time();
+    let waiting = Waiting::on(|| "asking AWS".to_owned());
     let deployment = Deployment::resolve(arguments.named.names(arguments.source)).await;
     let facts = Box::pin(validate::gather(&deployment, now.timestamp())).await;
+    drop(waiting);
     let checks = validate::check(&facts);
     let health = validate::health(&checks, facts.is_unreachable());
     if arguments.json {
         let value = json!({
             "stack": deployment.stack,
+            "function": deployment.function,
             "region": deployment.region,
             "health": health,
             "checks": checks,
@@ -70,6 +74,9 @@ fn text(deployment: &Deployment, checks: &[Check], health: Health) -> String {
     let count = |status| checks.iter().filter(|check| check.status == status).count();
     let all = checks.len();
     let verdict = match health {
+        Health::Healthy if count(Status::Warning) > 0 => {
+            format!("healthy: none of {all} checks failed")
+        }
         Health::Healthy => format!("healthy: all {all} checks are well"),
         Health::Pending => {
             format!(
@@ -84,10 +91,17 @@ fn text(deployment: &Deployment, checks: &[Check], health: Health) -> String {
         Health::Unreachable => "unreachable: AWS could not be asked".to_owned(),
     };
     let region = deployment.region.as_deref().unwrap_or("no region");
-    let mut text = format!("{} in {region}, {verdict}\n", deployment.stack);
+    let warnings = match count(Status::Warning) {
+        0 => String::new(),
+        1 => ", 1 warning".to_owned(),
+        many => format!(", {many} warnings"),
+    };
+    // The stack names the function, unless somebody did.
+    let mut text = format!("{} in {region}, {verdict}{warnings}\n", deployment.function);
     for check in checks {
         let status = match check.status {
             Status::Ok => "ok",
+            Status::Warning => "warning",
             Status::Pending => "pending",
             Status::Failed => "failed",
             Status::Unseen => "unseen",

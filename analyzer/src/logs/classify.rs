@@ -4,6 +4,8 @@
 //! body is the proxy's; any other error text is OpenAI's; no error shape is a success. A success
 //! that merely quotes an error is none.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use schemas::body::{self, BodyError, Shape, Terminal};
 use schemas::catalogue::ErrorCode;
@@ -51,6 +53,8 @@ pub struct Exchange {
     pub upstream_request_id: Option<String>,
     /// Cloudflare's id.
     pub cf_ray: Option<String>,
+    /// What OpenAI says of its limits; only of a failure.
+    pub ratelimit: BTreeMap<String, String>,
     /// Lambda's id of the invocation.
     pub lambda_request_id: Option<String>,
     /// How long it took.
@@ -68,6 +72,13 @@ impl Exchange {
     pub fn has_id(&self, id: &str) -> bool {
         let others = [&self.upstream_request_id, &self.cf_ray, &self.lambda_request_id];
         self.exchange_id == id || others.into_iter().flatten().any(|other| other == id)
+    }
+
+    /// Tells whether an id is this exchange's, or that of its session or turn, which others have too.
+    #[must_use]
+    pub fn is_named_by(&self, id: &str) -> bool {
+        let shared = [&self.session_id, &self.turn_id];
+        self.has_id(id) || shared.into_iter().flatten().any(|other| other.eq_ignore_ascii_case(id))
     }
 }
 
@@ -99,6 +110,7 @@ pub(crate) fn classify_for(
         exchange_id: view.exchange_id.clone().unwrap_or_else(|| identity_of(key)),
         started_at: view.started_at.unwrap_or(listed_at),
         status: view.status,
+        ratelimit: error.as_ref().map(|_| view.ratelimit.clone()).unwrap_or_default(),
         error,
         ending: view.ending,
         terminal,

@@ -43,6 +43,10 @@ pub struct Logs {
     pub entries: Vec<Entry>,
     /// Objects below `logs/` whose names are not those of logs; not read.
     pub unrecognised: Vec<String>,
+    /// Where only the logs of ids were looked for: when that was. Else all of the window are here.
+    pub looked: Option<Window>,
+    /// Then: all that was listed on the way, of which only the keys are known.
+    pub beside: Vec<Entry>,
 }
 
 /// In which order logs are handed over while they are still being listed.

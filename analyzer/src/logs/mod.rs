@@ -5,6 +5,7 @@
 
 pub mod source;
 pub mod list;
+pub mod find;
 mod queue;
 pub mod decode;
 mod literal;

@@ -1,4 +1,5 @@
-//! One way through the logs of a window: listed, chosen and read at the same time.
+//! One way through the logs of a window: listed, chosen and read at the same time. Where the text names
+//! exchanges by ids of ours, these are read, and nothing else.
 //!
 //! Reading begins with the first hour that is listed, unless there turns out to be so much that
 //! somebody should be asked first: then it pauses, the listing goes on to its end, since that is what
@@ -8,10 +9,12 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::logs::find::{find, span_of};
 use crate::logs::list::{Logs, walk};
 use crate::logs::read::{Aim, Progress, Reader, Reading};
 use crate::logs::source::{LogSource, Rates, SourceError};
 use crate::question::{Question, Selection};
+use crate::window::Window;
 
 /// More than this is not spent unasked.
 const MOST_DOLLARS: f64 = 1.0;
@@ -76,10 +79,11 @@ pub async fn scan<T>(
     consent: Consent,
     watch: impl FnOnce(&Estimate, Arc<Progress>) -> T,
 ) -> Result<Scanned, ScanError> {
+    if let Some(scanned) = by_id(&source, question).await? {
+        return Ok(scanned);
+    }
     let rates = source.rates();
-    let words = question.recognised.wanted.words.clone();
-    let aim = Aim { prefilter: question.prefilter(), words, until: None };
-    let reader = Reader::start(Arc::clone(&source), aim);
+    let reader = Reader::start(Arc::clone(&source), aim(question));
     let mut chooser = question.chooser();
     let (mut listed, mut paused) = (0, Vec::new());
     let is_allowed = |estimate: &Estimate| consent == Consent::Given || !estimate.is_large();
@@ -103,6 +107,49 @@ pub async fn scan<T>(
     let reading = reader.finish().await;
     drop(watching);
     Ok(Scanned { logs, selection, reading })
+}
+
+fn aim(question: &Question) -> Aim {
+    let words = question.recognised.wanted.words.clone();
+    Aim { prefilter: question.prefilter(), words, until: None }
+}
+
+/// Reads the exchanges that the text names, and nothing else; `None` unless each id of the text is
+/// one of theirs. An id of ours tells its hour, so the window is no matter.
+async fn by_id(
+    source: &Arc<dyn LogSource>,
+    question: &Question,
+) -> Result<Option<Scanned>, SourceError> {
+    let ids = question.exchange_ids();
+    let spans: Vec<_> = ids.iter().filter_map(|id| span_of(*id)).collect();
+    let since = spans.iter().map(|span| span.since).min();
+    let until = spans.iter().map(|span| span.until).max();
+    let looked = since.zip(until).map(|(since, until)| Window { since, until });
+    let mut logs = Logs { looked, ..Logs::default() };
+    for id in ids {
+        let found = find(&**source, id).await?;
+        let entries = if found.named.is_empty() { found.untold } else { found.named };
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        logs.entries.extend(entries);
+        logs.beside.extend(found.listed);
+    }
+    if logs.entries.is_empty() {
+        return Ok(None);
+    }
+    let reader = Reader::start(Arc::clone(source), aim(question));
+    reader.push(logs.entries.iter().cloned());
+    let reading = reader.finish().await;
+    let is_read = |id: &String| reading.exchanges.iter().any(|exchange| exchange.has_id(id));
+    let is_unread = |id: &String| reading.unread.iter().any(|unread| unread.key.contains(id));
+    if !question.recognised.ids.iter().all(|id| is_read(id) || is_unread(id)) {
+        return Ok(None);
+    }
+    let chosen = logs.entries.len() as u64;
+    let bytes = logs.entries.iter().map(|entry| entry.bytes).sum();
+    let selection = Selection { chosen, bytes, ..Selection::default() };
+    Ok(Some(Scanned { logs, selection, reading }))
 }
 
 impl Estimate {

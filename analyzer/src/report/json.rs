@@ -153,7 +153,7 @@ struct CloudWatch {
 }
 
 fn cloudwatch(answer: &Answer, observed: &Observed) -> CloudWatch {
-    let window = answer.looked_at();
+    let window = answer.asked_about();
     let Counts {
         url_requests,
         url_4xx,
@@ -214,7 +214,7 @@ pub fn render(answer: &Answer) -> String {
     let failures = evidence.unread.iter().take(NAMED);
     let ids = answer.recognised.ids.iter().map(|id| Id {
         id: id.clone(),
-        found: evidence.named.iter().any(|exchange| exchange.has_id(id)),
+        found: evidence.named.iter().any(|exchange| exchange.is_named_by(id)),
     });
     // An id leads to one exchange: others like it are not hurt by this failure.
     let named = evidence.named.first().filter(|_| verdict.about == About::Named);
@@ -227,7 +227,7 @@ pub fn render(answer: &Answer) -> String {
     };
     let json = JsonAnswer {
         query: masked(&answer.query).into_owned(),
-        window: Span { since: answer.window.since, until: answer.looked_at().until },
+        window: Span { since: answer.looked_at().since, until: answer.looked_at().until },
         scanned: Scanned {
             listed: evidence.listed,
             read: evidence.read,

@@ -44,15 +44,48 @@ struct Marks {
     ray: Regex,
     /// Ids that are known to be whole by their shape.
     whole: Regex,
+    /// Ids that are known by their shape where nothing else stands.
+    alone: Regex,
+    /// Ids, with whatever says so, in a folded text.
+    any: Regex,
     host: Regex,
     time: Regex,
 }
+
+const UUID: &str = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
+
+/// Words around an id that say nothing but which one it is.
+const LABELS: [&str; 23] = [
+    "session",
+    "thread",
+    "conversation",
+    "turn",
+    "exchange",
+    "request",
+    "requestid",
+    "id",
+    "ids",
+    "cf",
+    "ray",
+    "x",
+    "oai",
+    "amzn",
+    "aws",
+    "lambda",
+    "codex",
+    "proxy",
+    "to",
+    "continue",
+    "this",
+    "run",
+    "resume",
+];
 
 static MARKS: LazyLock<Marks> = LazyLock::new(|| {
     let regex = |pattern: &str| Regex::new(pattern).expect("tested");
     Marks {
         id: regex(
-            r#"(cpx_[0-9a-f]{32})|\b(req_[0-9A-Za-z]{8,})|(?i:\b(?:x-(?:oai-|amzn-)?request-?id|request[ _-]?id|aws_?request_?id|cf-ray|ray id|(?:x-codex-proxy-)?exchange[ _-]?id))["'`]?\s*[:=]?\s*["'`]?([0-9A-Za-z][0-9A-Za-z_-]{5,})"#,
+            r#"(cpx_[0-9a-f]{32})|\b(req_[0-9A-Za-z]{8,})|(?i:\b(?:x-(?:oai-|amzn-)?request-?id|request[ _-]?id|aws_?request_?id|turn[ _-]?id|cf-ray|ray id|(?:x-codex-proxy-)?exchange[ _-]?id))["'`]?\s*[:=]?\s*["'`]?([0-9A-Za-z][0-9A-Za-z_-]{5,})"#,
         ),
         of_lambda: regex(
             r#"(?:RequestId|(?i:x-amzn-request-?id)|aws_?[rR]equest_?[iI]d)["'`]?\s*[:=]\s*["'`]?([0-9a-f-]{36})"#,
@@ -61,6 +94,10 @@ static MARKS: LazyLock<Marks> = LazyLock::new(|| {
         whole: regex(
             r"cpx_[0-9a-f]{32}|\breq_[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{16}-[A-Z]{3}\b",
         ),
+        alone: regex(&format!(r"^(?:{UUID}|[0-9a-f]{{16}}-[A-Z]{{3}})$")),
+        any: regex(&format!(
+            r"(?i)cpx_[0-9a-f]{{32}}|\breq_[0-9a-z]{{8,}}|{UUID}|\b[0-9a-f]{{16}}(?:-[a-z]{{3}})?\b"
+        )),
         host: regex(r"(?i)\b(?:https?|wss?)://([a-z0-9._-]+|\[[0-9a-f:]+\])"),
         time: regex(r"\b(20\d\d-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,]\d+)?(Z|[+-]\d\d:\d\d)?"),
     }
@@ -95,6 +132,11 @@ impl Ids {
                 }
             }
         }
+        // Somebody may paste an id and not a word about it.
+        let alone = words.trim().trim_matches(['"', '\'', '`']);
+        if ids.is_empty() && MARKS.alone.is_match(alone) {
+            ids.push(alone.to_owned());
+        }
         let of_lambda = MARKS.of_lambda.captures_iter(words).map(|found| found[1].to_owned());
         let mut of_lambda: Vec<_> = of_lambda.collect();
         // Many a server calls something a request id: OpenAI's have a shape, or stand where Codex
@@ -108,6 +150,18 @@ impl Ids {
         of_lambda.extend(ids.iter().filter(says_nothing).cloned());
         Self { found: ids, of_lambda, host: host(words) }
     }
+}
+
+/// Tells whether an id has the shape of a session's.
+pub(crate) fn is_session(id: &str) -> bool {
+    MARKS.any.find(id).is_some_and(|found| found.as_str() == id && id.matches('-').count() == 4)
+}
+
+/// Tells whether a folded text is nothing but ids, and words that say which.
+pub(crate) fn is_only_ids(folded: &str) -> bool {
+    let rest = MARKS.any.replace_all(folded, " ");
+    let mut words = rest.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    rest != folded && words.all(|word| LABELS.contains(&word))
 }
 
 fn has_digits(id: &str) -> bool {
@@ -216,6 +270,35 @@ mod tests {
             assert_eq!(ids(text), [expected], "{text}");
         }
         assert!(ids("no request id: nothing of the kind").is_empty());
+        let uuid = "97cec234-d094-4976-a6a8-85359c87a712";
+        assert_eq!(ids(&format!("turn_id: {uuid}")), [uuid]);
+        assert_eq!(ids(&format!(" {uuid}\n")), [uuid]);
+        assert_eq!(ids("8f0012345678abcd-FRA"), ["8f0012345678abcd-FRA"]);
+        assert!(ids(&format!("high demand {uuid}")).is_empty());
+    }
+
+    #[test]
+    fn a_text_of_ids_alone_is_told_from_one_that_says_more() {
+        let uuid = "97cec234-d094-4976-a6a8-85359c87a712";
+        for text in [
+            format!("session id: {uuid}"),
+            format!("to continue this session, run codex resume {uuid}"),
+            format!("turn_id={uuid}"),
+            format!("thread {uuid}, request id: req_0123456789abcdef"),
+            uuid.to_owned(),
+            "cf-ray: 8f0012345678abcd-fra".to_owned(),
+            "cpx_01a200ea080c7b3e9f1c2d4a5b6c7d8e".to_owned(),
+        ] {
+            assert!(is_only_ids(&text), "{text}");
+        }
+        for text in [
+            format!("session id: {uuid} high demand"),
+            "session id".to_owned(),
+            "request id: 12345678".to_owned(),
+            String::new(),
+        ] {
+            assert!(!is_only_ids(&text), "{text}");
+        }
     }
 
     #[test]

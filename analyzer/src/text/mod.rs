@@ -2,6 +2,7 @@
 //!
 //! In comes any text; out goes [`recognise::Recognised`]. Nothing here looks at a log.
 
+pub(crate) mod bound;
 pub(crate) mod fold;
 mod python;
 mod paste;

@@ -5,6 +5,10 @@
 use schemas::catalogue::ErrorCode;
 use schemas::origin::{Acts, Origin};
 
+use crate::aws::capacity::capacity;
+use crate::aws::cloudwatch::Observed;
+use crate::verdict::Verdict;
+
 /// Words about a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advice {
@@ -21,6 +25,45 @@ pub struct Advice {
 fn advice(what: &str, acts: Acts, step: &str, say: &str) -> Advice {
     Advice { what: what.to_owned(), acts, step: step.to_owned(), say: say.to_owned() }
 }
+
+/// The commands that look at a deployment.
+const ABOUT_DEPLOYMENTS: [&str; 2] = ["analyzer capacity", "analyzer validate"];
+
+/// Names the deployment that was asked in the commands that look at it, so that they can be pasted.
+pub(crate) fn name_deployment(mut verdict: Verdict, naming: &str) -> Verdict {
+    for step in &mut verdict.next_steps {
+        for command in ABOUT_DEPLOYMENTS {
+            if !naming.is_empty() && step.contains(command) && !step.contains(naming) {
+                *step = step.replacen(command, &format!("{command}{naming}"), 1);
+            }
+        }
+    }
+    verdict
+}
+
+/// Says how to come by slots: the command where the figures are known, else the one that finds them.
+pub(crate) fn more_slots(observed: &Observed) -> String {
+    if let Some(step) = capacity(observed, observed.aside.account).step() {
+        return step;
+    }
+    let back = observed.asked_at.duration_since(observed.window.since).as_secs();
+    let hours = back.max(1).cast_unsigned().div_ceil(3_600);
+    format!("analyzer capacity --since {hours}h   ({FINDS_SLOTS})")
+}
+
+/// Says which right to call the function is missing; `None` where its policy was not seen.
+pub(crate) fn missing_rights(observed: &Observed) -> Option<String> {
+    Some(match observed.aside.missing_rights.as_deref()? {
+        [] => "the function's policy allows both rights that AWS asks for".to_owned(),
+        [one] => format!("the function's policy does not allow {one}; AWS asks for it, too"),
+        all => format!("the function's policy does not allow {}", all.join(" and ")),
+    })
+}
+
+/// What mends a refusal at the Function URL.
+pub(crate) const OPENS_DOOR: &str =
+    "analyzer validate   (names the right that is missing, and the command that gives it)";
+const FINDS_SLOTS: &str = "says how many are needed, and the command";
 
 /// Returns the words about a failure.
 #[must_use]
@@ -153,13 +196,13 @@ fn aws(code: &str) -> Advice {
         "aws_throttle" => advice(
             "Lambda refused the request, presumably with all slots busy; the proxy never saw it.",
             Acts::Us,
-            "CloudWatch: Throttles of the function; raise its reserved concurrency",
+            &format!("analyzer capacity   ({FINDS_SLOTS})"),
             "We ran out of capacity, not OpenAI. We are on it; retry in a minute.",
         ),
         "aws_forbidden" => advice(
             "the Function URL refused the request; the proxy never saw it.",
             Acts::Us,
-            "does the function's policy allow lambda:InvokeFunctionUrl and lambda:InvokeFunction?",
+            OPENS_DOOR,
             "AWS refuses requests to our proxy at the moment, not OpenAI. We are on it.",
         ),
         "aws_too_large" => advice(

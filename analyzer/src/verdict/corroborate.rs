@@ -112,7 +112,7 @@ fn without_aws(
     if verdict.doubt == Some(Doubt::Aws) {
         verdict.doubt = None;
         verdict.confidence = Confidence::Certain;
-        verdict.proof.push("CloudWatch: AWS refused and lost none by itself".to_owned());
+        verdict.proof.push(sum.none_by_itself());
         return verdict;
     }
     let presumed_aws = verdict.about == About::Nothing && verdict.origin == Some(Origin::Aws);
@@ -124,7 +124,7 @@ fn without_aws(
         "neither this proxy nor its function answered this; that Codex talks to another address.",
     );
     elsewhere.acts = Some(Acts::Developer);
-    elsewhere.proof = vec!["CloudWatch: AWS refused and lost none by itself".to_owned()];
+    elsewhere.proof = vec![sum.none_by_itself()];
     elsewhere.proof.extend(verdict.proof);
     elsewhere.next_steps = vec![
         "`base_url` in the developer's config.toml: is it this function's URL?".to_owned(),

@@ -11,20 +11,26 @@ use schemas::key::LogKey;
 use schemas::origin::Origin;
 
 use crate::logs::classify::Exchange;
+use crate::logs::find::BEFORE;
 use crate::logs::list::Logs;
 use crate::logs::read::{Reading, Unread};
 use crate::question::{Question, Selection};
 use crate::verdict::turn::{self, Try, Turns};
+use crate::window::Window;
 
 /// How long ago a failure still counts as going on.
 const RECENT: SignedDuration = SignedDuration::from_mins(5);
 
 /// The first version of Codex CLI that was seen to show ids is 0.47; 0.36 was seen to show none.
 const SHOWS_IDS: (u32, u32) = (0, 47);
+/// Fewer exchanges than this tell nothing about who sends much.
+const FEW: u64 = 10;
 
 /// What the logs say.
 #[derive(Debug, Default)]
 pub struct Evidence {
+    /// When only the exchanges of ids were looked for; `None` where the window was.
+    pub looked: Option<Window>,
     /// Logs listed in the window.
     pub listed: u64,
     /// Logs read.
@@ -64,6 +70,8 @@ pub struct Evidence {
     /// How tokens were used, by their first 8 digits: those of matches, and others of the same
     /// developers.
     pub tokens_seen: BTreeMap<String, TokenUse>,
+    /// Who sent the most in the 15 minutes up to the last match.
+    pub busiest: Option<Busiest>,
     /// Models, of the matches that were read.
     pub models: BTreeSet<String>,
     /// First match.
@@ -101,6 +109,19 @@ pub struct TokenUse {
     pub last_accepted: Option<Timestamp>,
 }
 
+/// Who sent the most exchanges in a span of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Busiest {
+    /// First 8 hex digits of the token.
+    pub token8: String,
+    /// Whose it is, where a log that was read says so.
+    pub developer: Option<String>,
+    /// Of a hundred exchanges.
+    pub share: u64,
+    /// All exchanges of that time.
+    pub exchanges: u64,
+}
+
 /// What was read.
 struct Seen {
     keys: HashSet<String>,
@@ -119,6 +140,7 @@ impl Question {
             left_out: selection.left_out as u64,
             left_out_untold: selection.left_out_untold as u64,
             unrecognised: logs.unrecognised.clone(),
+            looked: logs.looked.clone(),
             mismatched: reading.mismatched,
             ..Evidence::default()
         };
@@ -133,7 +155,9 @@ impl Question {
                 evidence.duplicates += 1;
                 continue;
             }
-            if !self.window.contains(exchange.started_at) {
+            // Whatever the text names is meant, whenever it was.
+            let is_named = self.names_exchange(&exchange);
+            if !is_named && !self.window.contains(exchange.started_at) {
                 continue;
             }
             if let Some(on_lambda) = exchange.on_lambda {
@@ -152,7 +176,6 @@ impl Question {
             {
                 evidence.last_of_developer = Some(exchange.clone());
             }
-            let is_named = self.names_exchange(&exchange);
             if is_named {
                 evidence.named.push(exchange.clone());
             }
@@ -183,6 +206,7 @@ impl Question {
         self.count_keys(logs, &Seen { keys, ids }, recent, &mut evidence);
         let chosen = selection.successes;
         evidence.unread_successes = evidence.unread_successes.saturating_sub(chosen);
+        evidence.busiest = evidence.last_seen.and_then(|last| busiest(logs, last, &owners));
         evidence
     }
 
@@ -224,6 +248,25 @@ impl Question {
             evidence.since_then = after.count() as u64;
         }
     }
+}
+
+/// Finds by the keys whose token was used most before a moment.
+fn busiest(logs: &Logs, last: Timestamp, owners: &HashMap<String, String>) -> Option<Busiest> {
+    let entries = if logs.looked.is_some() { &logs.beside } else { &logs.entries };
+    let told = entries.iter().filter_map(|entry| entry.told);
+    let before = told.filter(|told| told.started_at <= last && told.started_at >= last - BEFORE);
+    let mut counts = BTreeMap::<u32, u64>::new();
+    for token in before.filter_map(|told| told.token8) {
+        *counts.entry(token).or_default() += 1;
+    }
+    let exchanges: u64 = counts.values().sum();
+    if exchanges < FEW {
+        return None;
+    }
+    let (token, most) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+    let token8 = format!("{token:08x}");
+    let developer = owners.get(&token8).cloned();
+    Some(Busiest { token8, developer, share: most * 100 / exchanges, exchanges })
 }
 
 impl Evidence {

@@ -19,12 +19,16 @@ use crate::verdict::advice::{Advice, about};
 use crate::verdict::evidence::Evidence;
 use crate::verdict::presume::{did_not_pass, from_text, unfound, without_match};
 use crate::verdict::proof::{commonest, counted, shares, words_of};
+use crate::verdict::rate::used_up;
 use crate::verdict::refusal::refused;
 use crate::verdict::{About, Confidence, Doubt, Verdict};
 use crate::window::{Window, ago};
 
 /// A failure older than this is hardly the one that somebody sees now.
 pub(crate) const OLD: SignedDuration = SignedDuration::from_hours(1);
+
+/// A time of day alone says when something was that is younger than this.
+const TODAY: SignedDuration = SignedDuration::from_hours(12);
 
 /// How far a moment in a text without a zone may be off.
 const ZONES: SignedDuration = SignedDuration::from_hours(14);
@@ -46,8 +50,8 @@ const MANY: u64 = 10;
 pub fn judge(question: &Question, evidence: Option<&Evidence>) -> Verdict {
     let recognised = &question.recognised;
     let Some(evidence) = evidence else { return from_text(recognised, None) };
-    if let Some(newest) = evidence.named.first() {
-        return from_exchange(question, newest, &evidence.named[1..]);
+    if let Some(verdict) = from_names(question, evidence) {
+        return verdict;
     }
     if let Some(verdict) = of_another_time(question, evidence) {
         return verdict;
@@ -124,11 +128,47 @@ fn could_have_id(exchange: &Exchange, ids: &[String]) -> bool {
     ids.is_empty() || ours == exchange.upstream_request_id.is_none()
 }
 
+/// The text names exchanges, a session or a turn, and nothing else or what is here.
+fn from_names(question: &Question, evidence: &Evidence) -> Option<Verdict> {
+    let has_id = |one: &&Exchange| question.recognised.ids.iter().any(|id| one.has_id(id));
+    let alone = |newest: &Exchange, others: &[Exchange]| {
+        let code = newest.error.as_ref().map_or("", |error| error.code.as_str());
+        let verdict = from_exchange(question, newest, others);
+        Some(used_up(verdict, Some(newest), evidence, code))
+    };
+    let itself: Vec<_> = evidence.named.iter().filter(has_id).cloned().collect();
+    if let [newest, others @ ..] = itself.as_slice() {
+        return alone(newest, others);
+    }
+    if !question.is_only_ids() {
+        // A turn is tried again: the failure is meant, and not the try that succeeded.
+        let failure = evidence.named.iter().find(|exchange| exchange.error.is_some());
+        return alone(failure.or(evidence.named.first())?, &[]);
+    }
+    if evidence.total() > 0 {
+        return Some(from_matches(question, evidence));
+    }
+    let mut verdict = Verdict::unknown(if evidence.named.is_empty() {
+        "no failure with this id is logged here."
+    } else {
+        "what has this id succeeded here."
+    });
+    verdict.proof = vec![format!("{} logs in this window", evidence.listed)];
+    verdict.proof.extend(unfound(question, evidence));
+    verdict.next_steps = vec![
+        "a wider window: --since 7d; successes too: --all".to_owned(),
+        "paste the line of the failure".to_owned(),
+    ];
+    Some(verdict)
+}
+
 /// The text carries the id of an exchange, and that exchange is here.
 fn from_exchange(question: &Question, exchange: &Exchange, others: &[Exchange]) -> Verdict {
     let who = exchange.developer.as_deref().map(|name| format!(", {name}")).unwrap_or_default();
     let openai_id = exchange.upstream_request_id.as_deref().map(|id| format!(", {id}"));
-    let time = exchange.started_at.strftime("%H:%M:%S");
+    let is_of_today = question.now.duration_since(exchange.started_at) < TODAY;
+    let form = if is_of_today { "%H:%M:%S" } else { "%d %b %Y %H:%M:%S" };
+    let time = exchange.started_at.strftime(form);
     let named =
         format!("{}, {time} UTC{who}{}", exchange.exchange_id, openai_id.unwrap_or_default());
     let Some(error) = &exchange.error else {
@@ -199,7 +239,8 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
     let is_past = evidence.last_seen.is_some_and(|last| until.duration_since(last) > OLD);
     // It has gone well since, for others at least.
     let is_over = evidence.recent.0 == 0 && evidence.since_then >= MANY * total;
-    let anybodys = question.filters.are_empty() && question.recognised.at.is_none();
+    let names_one = question.recognised.at.is_some() || question.is_only_ids();
+    let anybodys = question.filters.are_empty() && !names_one;
     let is_few = is_over && anybodys && total < FEW && question.recognised.ours.is_none();
     let elsewhen = is_of_another_moment(question, evidence);
     if elsewhen && let Some(text) = question.recognised.at {
@@ -207,7 +248,9 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
         proof.push(format!("none of those that were read is of the text's own time, {at} UTC"));
     }
     let settled = most == total && !is_few && !elsewhen && !is_open(question, evidence, origin);
-    let certain = settled && !is_past && !could_be_unlogged(question);
+    // What is named by an id is meant, however old it is.
+    let is_past_all = is_past && !question.is_only_ids();
+    let certain = settled && !is_past_all && !could_be_unlogged(question);
     let verdict = Verdict {
         origin: Some(origin),
         confidence: if certain { Confidence::Certain } else { Confidence::Likely },
@@ -219,9 +262,9 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
         next_steps: vec![step],
         say: Some(if is_past || is_over { told_as_past(&what, evidence, until) } else { say }),
         about: About::Matches,
-        doubt: (settled && !certain && !is_past).then_some(Doubt::Aws),
+        doubt: (settled && !certain && !is_past_all).then_some(Doubt::Aws),
     };
-    refused(verdict, evidence, &code)
+    used_up(refused(verdict, evidence, &code), example, evidence, &code)
 }
 
 /// Counts the matches by origin. Words of ours are searched for in every error, and of these only our
@@ -255,8 +298,10 @@ fn is_open(question: &Question, evidence: &Evidence, origin: Origin) -> bool {
     let anybodys = origin == Origin::Client
         && question.filters.developer.is_none()
         && question.filters.session.is_none();
-    let foreign_id = !recognised.ids.is_empty();
-    undecided || evidence.is_partial() || anybodys || foreign_id || recognised.is_vague()
+    let names = question.is_only_ids();
+    let foreign_id = !recognised.ids.is_empty() && !names;
+    let is_vague = recognised.is_vague() && !names;
+    undecided || evidence.is_partial() || (anybodys && !names) || foreign_id || is_vague
 }
 
 /// Where the id decides, a text without one may be about an answer that never came by here, unless

@@ -46,6 +46,7 @@ pub(super) fn failure(status: u16, origin: Origin, code: &str) -> Exchange {
         turn_id: None,
         upstream_request_id: id,
         cf_ray: None,
+        ratelimit: std::collections::BTreeMap::new(),
         lambda_request_id: None,
         duration_ms: None,
         on_lambda: Some(true),

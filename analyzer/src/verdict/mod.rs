@@ -6,6 +6,7 @@ pub mod advice;
 mod proof;
 mod nearest;
 mod refusal;
+mod rate;
 mod presume;
 pub mod judge;
 pub mod unlogged;

@@ -12,6 +12,7 @@ use crate::aws::cloudwatch::{Counts, Death, DeathKind, Observed, Reserved, group
 use crate::question::Question;
 use crate::text::ids::Host;
 use crate::text::recognise::{Recognised, StreamEnding};
+use crate::verdict::advice::{OPENS_DOOR, missing_rights, more_slots};
 use crate::verdict::evidence::Evidence;
 use crate::verdict::{Confidence, Verdict};
 use crate::window::Window;
@@ -218,7 +219,7 @@ impl Made {
         verdict.acts = Some(if self.act == AwsAct::TooLarge { Acts::Developer } else { Acts::Us });
         verdict.proof = vec![self.proof(question, observed, logged)];
         verdict.proof.extend(self.detail(evidence, observed));
-        verdict.next_steps = vec![self.step()];
+        verdict.next_steps = vec![self.step(observed)];
         verdict.say = Some(self.say().to_owned());
         verdict
     }
@@ -240,9 +241,16 @@ impl Made {
                 };
                 format!("Lambda refused the request, {slots}. The proxy never saw it.")
             }
-            (AwsAct::Forbid, _) => {
-                "the Function URL refused the request; the proxy never saw it.".to_owned()
-            }
+            (AwsAct::Forbid, _) => match observed.aside.missing_rights.as_deref() {
+                Some([one]) => {
+                    format!("the Function URL refuses everyone; permission {one} is missing.")
+                }
+                Some(missing @ [_, ..]) => {
+                    let missing = missing.join(" and ");
+                    format!("the Function URL refuses everyone; permissions {missing} are missing.")
+                }
+                _ => "the Function URL refused the request; the proxy never saw it.".to_owned(),
+            },
             (AwsAct::TooLarge, _) => {
                 "Lambda takes 6 MB at most and refused the request; the proxy never saw it."
                     .to_owned()
@@ -315,10 +323,10 @@ impl Made {
                 "{} turns ended at once (Codex does not retry this); throttled requests carry no name",
                 grouped(self.count)
             )),
-            AwsAct::Forbid => {
+            AwsAct::Forbid => missing_rights(observed).or_else(|| {
                 let nobody = self.nobody_ran(evidence, observed);
                 nobody.then(|| "nobody got through since the first".to_owned())
-            }
+            }),
             AwsAct::TooLarge => None,
             AwsAct::Die | AwsAct::Cut => {
                 let newest = observed.deaths.last()?;
@@ -328,15 +336,10 @@ impl Made {
         }
     }
 
-    fn step(&self) -> String {
+    fn step(&self, observed: &Observed) -> String {
         match (self.act, self.died_of) {
-            (AwsAct::Throttle, _) => {
-                "analyzer capacity: says how many slots are needed, and the command"
-            }
-            (AwsAct::Forbid, _) => {
-                "analyzer validate: says which permission is missing; AWS asks for \
-                 lambda:InvokeFunctionUrl and lambda:InvokeFunction"
-            }
+            (AwsAct::Throttle, _) => return more_slots(observed),
+            (AwsAct::Forbid, _) => OPENS_DOOR,
             (AwsAct::TooLarge, _) => {
                 "start a new thread or drop images; `codex-proxy serve` outside Lambda takes 64 MiB"
             }

@@ -22,12 +22,13 @@ use schemas::journal::{Ended, Started};
 use schemas::key::LogKey;
 use schemas::spill::Spilled;
 
+use crate::aws::aside::Aside;
 use crate::aws::permission::Action;
 use crate::window::Window;
 
 pub use self::minute::{Counts, Minute};
 pub(crate) use self::observe::last_line;
-pub use self::observe::{Limits, Scope, observe, observe_within};
+pub use self::observe::{Limits, LinesProgress, Scope, observe, observe_within};
 pub use self::sum::Sum;
 pub(crate) use self::sum::grouped;
 pub use crate::aws::Trouble;
@@ -42,6 +43,8 @@ pub const LINES_LAG: SignedDuration = SignedDuration::from_secs(60);
 pub struct Observed {
     /// Name of the function.
     pub function: String,
+    /// The flags that name the deployment to another command, each with a space before it.
+    pub naming: String,
     /// Region that was asked; `None` when nobody said which.
     pub region: Option<String>,
     /// The window that was asked about.
@@ -67,6 +70,8 @@ pub struct Observed {
     pub broken_spills: Vec<String>,
     /// What the function's configuration says; `None` when it could not be read.
     pub configuration: Option<Configuration>,
+    /// What was looked at beside, to tell how a refusal is mended.
+    pub aside: Aside,
     /// From when on the lines were read, which may be later than the window's beginning; `None` = not
     /// at all.
     pub lines_since: Option<Timestamp>,
@@ -162,6 +167,7 @@ impl Observed {
     pub fn nothing(function: &str, window: Window, asked_at: Timestamp) -> Self {
         Self {
             function: function.to_owned(),
+            naming: String::new(),
             region: None,
             window,
             asked_at,
@@ -174,6 +180,7 @@ impl Observed {
             spilled: Vec::new(),
             broken_spills: Vec::new(),
             configuration: None,
+            aside: Aside::default(),
             lines_since: None,
             unseen: Vec::new(),
         }

@@ -5,6 +5,7 @@
 //! counts, because an exchange's end stands after its start. How far that came is part of the answer.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -49,6 +50,24 @@ impl Limits {
         Self { pages: usize::MAX, time: Duration::from_hours(1), spilled_bytes: 512 << 20 };
 }
 
+/// How far reading the lines has come, newest first.
+#[derive(Debug, Default)]
+pub struct LinesProgress {
+    /// Pages that were read.
+    pages: AtomicUsize,
+    /// Slices of time, those that were read to their end and all.
+    slices: AtomicUsize,
+    all: AtomicUsize,
+}
+
+impl fmt::Display for LinesProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let read = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+        let (slices, all, pages) = (read(&self.slices), read(&self.all), read(&self.pages));
+        write!(f, "{slices} of {all} slices of time, {pages} pages")
+    }
+}
+
 /// Slices of time that are read at a time.
 const PARALLEL: usize = 4;
 
@@ -59,23 +78,26 @@ pub async fn observe(
     scope: Scope,
     now: Timestamp,
 ) -> Observed {
-    observe_within(deployment, window, scope, now, Limits::ANSWER).await
+    let progress = LinesProgress::default();
+    observe_within(deployment, window, scope, now, Limits::ANSWER, &progress).await
 }
 
-/// As [`observe`], within other limits.
+/// As [`observe`], within other limits, and seen by whoever waits.
 pub async fn observe_within(
     deployment: &Deployment,
     window: &Window,
     scope: Scope,
     now: Timestamp,
     limits: Limits,
+    progress: &LinesProgress,
 ) -> Observed {
     let mut observed = Observed::nothing(&deployment.function, window.clone(), now);
+    observed.naming = deployment.naming();
     observed.region.clone_from(&deployment.region);
     observed.configuration.clone_from(&deployment.configuration);
     observed.unseen.clone_from(&deployment.unseen);
     let watch = CloudWatch::new(deployment.config());
-    look(&watch, &mut observed, &deployment.log_group, scope, limits).await;
+    look(&watch, &mut observed, &deployment.log_group, scope, limits, progress).await;
     observed
 }
 
@@ -108,6 +130,7 @@ async fn look(
     group: &str,
     scope: Scope,
     limits: Limits,
+    progress: &LinesProgress,
 ) {
     if observed.region.is_none() {
         observed.unsee(Action::GetMetricData, Trouble::NoRegion);
@@ -122,7 +145,7 @@ async fn look(
         .then(|| Window { since: window.since, until: gather::until(observed, now) });
     let lines = async {
         match &wanted {
-            Some(wanted) => Some(lines(watch, group, wanted, limits).await),
+            Some(wanted) => Some(lines(watch, group, wanted, limits, progress).await),
             None => None,
         }
     };
@@ -218,16 +241,23 @@ struct Lines {
     trouble: Option<Trouble>,
 }
 
-async fn lines(watch: &dyn Watch, group: &str, window: &Window, limits: Limits) -> Lines {
+async fn lines(
+    watch: &dyn Watch,
+    group: &str,
+    window: &Window,
+    limits: Limits,
+    progress: &LinesProgress,
+) -> Lines {
     let end = Instant::now() + limits.time;
-    let (pages, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let (pages, bytes) = (&pages, &bytes);
+    let (pages, bytes) = (&progress.pages, &AtomicUsize::new(0));
     let within = move || {
         pages.load(Ordering::Relaxed) < limits.pages
             && bytes.load(Ordering::Relaxed) < limits.spilled_bytes
             && Instant::now() < end
     };
-    let slices = stream::iter(slices(window)).map(|slice| async move {
+    let slices = slices(window);
+    progress.all.store(slices.len(), Ordering::Relaxed);
+    let slices = stream::iter(slices).map(|slice| async move {
         let mut kept = Vec::new();
         let mut next = None;
         loop {
@@ -252,6 +282,7 @@ async fn lines(watch: &dyn Watch, group: &str, window: &Window, limits: Limits) 
     while let Some(slice) = slices.next().await {
         match slice {
             Ok((since, kept)) => {
+                progress.slices.fetch_add(1, Ordering::Relaxed);
                 read.since = Some(since);
                 newest_first.push(kept);
             }

@@ -80,9 +80,20 @@ const LIMITS: Limits =
     Limits { pages: 1_000, time: Duration::from_hours(1), spilled_bytes: 1 << 20 };
 
 async fn seen(shelf: &Shelf, window: Window, now: &str, limits: Limits) -> Observed {
+    seen_by(shelf, window, now, limits, &LinesProgress::default()).await
+}
+
+async fn seen_by(
+    shelf: &Shelf,
+    window: Window,
+    now: &str,
+    limits: Limits,
+    progress: &LinesProgress,
+) -> Observed {
     let mut observed = Observed::nothing("codex-proxy", window, time(now));
     observed.region = Some("eu-central-1".to_owned());
-    look(shelf, &mut observed, "/aws/lambda/codex-proxy", Scope::MetricsAndLines, limits).await;
+    look(shelf, &mut observed, "/aws/lambda/codex-proxy", Scope::MetricsAndLines, limits, progress)
+        .await;
     observed
 }
 
@@ -185,7 +196,9 @@ async fn reading_stops_at_a_limit_and_says_how_far_it_came() {
     let shelf = Shelf::default();
     let whole = window("2026-11-20T02:00:00Z", "2026-11-22T02:00:00Z");
     let limits = Limits { pages: 3, ..LIMITS };
-    let observed = seen(&shelf, whole, "2026-11-22T02:00:00Z", limits).await;
+    let progress = LinesProgress::default();
+    let observed = seen_by(&shelf, whole, "2026-11-22T02:00:00Z", limits, &progress).await;
+    assert_eq!(progress.to_string(), "3 of 34 slices of time, 3 pages");
     // Until a quarter of an hour ahead, in slices of ten minutes.
     assert_eq!(observed.lines_since, Some(time("2026-11-22T01:45:00Z")));
     assert!(!observed.saw_lines());
@@ -222,7 +235,8 @@ async fn what_may_not_be_seen_is_named_and_the_rest_is_seen() {
         "cloudwatch:GetMetricData denied: cannot tell whether Lambda refused requests"
     );
     let mut nowhere = Observed::nothing("f", whole, time("2026-11-22T02:00:00Z"));
-    look(&shelf, &mut nowhere, "/g", Scope::MetricsAndLines, LIMITS).await;
+    look(&shelf, &mut nowhere, "/g", Scope::MetricsAndLines, LIMITS, &LinesProgress::default())
+        .await;
     assert_eq!(nowhere.unseen.len(), 2);
     assert_eq!(nowhere.unseen[1].trouble, Trouble::NoRegion);
 }

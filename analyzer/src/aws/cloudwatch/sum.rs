@@ -7,7 +7,7 @@
 
 use jiff::SignedDuration;
 
-use super::Observed;
+use super::{Counts, Observed};
 use crate::window::Window;
 
 /// The two sides of the sum.
@@ -19,6 +19,9 @@ pub struct Sum {
     pub invocations: Option<u64>,
     /// Requests refused for want of a slot; `None` without a data point.
     pub throttled: Option<u64>,
+    /// Requests in periods without a data point of invocations or of throttles: CloudWatch is a
+    /// minute late or more, so they may have run, or been refused.
+    pub unsettled: u64,
     /// Exchanges with a log in S3.
     pub logged: u64,
     /// Records that wait in the lines for `analyzer recover`.
@@ -60,6 +63,7 @@ impl Sum {
             url_requests: totals.url_requests,
             invocations: totals.invocations,
             throttled: totals.throttles,
+            unsettled: unsettled(observed, window),
             logged,
             spilled: count(spilled.count()),
             lost: count(observed.lost.len()),
@@ -73,12 +77,25 @@ impl Sum {
     }
 
     /// Returns how many requests Lambda refused for another reason than want of a slot (rights, size);
-    /// `None` where the metrics do not tell.
+    /// `None` where the metrics do not tell, or not yet.
     #[must_use]
     pub fn refused(&self) -> Option<u64> {
-        // Without an invocation there is no data point of invocations, and every request was refused.
-        let ran = self.invocations.unwrap_or(0) + self.throttled.unwrap_or(0);
-        Some(self.url_requests?.saturating_sub(ran))
+        let requests = self.url_requests.filter(|_| self.unsettled == 0)?;
+        // Nothing is unsettled: where a figure is missing, the others leave nothing for it.
+        let ran = self.invocations.into_iter().chain(self.throttled).sum();
+        Some(requests.saturating_sub(ran))
+    }
+
+    /// Says that AWS refused and lost nothing by itself, as far as the sum bears that out.
+    #[must_use]
+    pub fn none_by_itself(&self) -> String {
+        match self.untold() {
+            Some(rest) if rest > 0 => format!(
+                "CloudWatch: AWS is not known to have refused any; {} invocations left no trace",
+                grouped(rest.unsigned_abs())
+            ),
+            _ => "CloudWatch: AWS refused and lost none by itself".to_owned(),
+        }
     }
 
     /// Returns what has a trace in S3 or in the lines, and is over.
@@ -130,6 +147,11 @@ impl Sum {
         }
         if let Some(refused) = self.refused() {
             parts.push(format!("{} refused", grouped(refused)));
+        } else if self.unsettled > 0 {
+            after.push(format!(
+                "of {} not known yet whether they ran or were refused",
+                grouped(self.unsettled)
+            ));
         }
         match self.untold() {
             Some(rest) if rest > 0 => {
@@ -150,6 +172,18 @@ impl Sum {
         let after = after.into_iter().fold(String::new(), |all, part| all + "; " + &part);
         format!("{left}{sign}{}{after}", parts.join(" + "))
     }
+}
+
+/// Counts the requests of which a figure that is missing could tell more.
+fn unsettled(observed: &Observed, window: &Window) -> u64 {
+    let within = observed.minutes.iter().filter(|minute| window.contains(minute.at));
+    let of_one = within.filter_map(|minute| {
+        let Counts { url_requests, invocations, throttles, .. } = minute.counts;
+        let is_settled = invocations.is_some() && throttles.is_some();
+        let known: u64 = invocations.into_iter().chain(throttles).sum();
+        (!is_settled).then_some(url_requests?.saturating_sub(known))
+    });
+    of_one.sum()
 }
 
 /// Writes a number with commas between its thousands.
@@ -173,6 +207,7 @@ mod tests {
         url_requests: Some(2_704),
         invocations: Some(2_704),
         throttled: Some(0),
+        unsettled: 0,
         logged: 2_695,
         spilled: 0,
         lost: 0,
@@ -229,18 +264,54 @@ mod tests {
         assert!(half.line().ends_with("; no data point for throttles"), "{}", half.line());
     }
 
+    fn observed(minutes: &[Counts]) -> (Observed, Window) {
+        let since = jiff::Timestamp::UNIX_EPOCH;
+        let until = since + SignedDuration::from_mins(60);
+        let window = Window { since, until };
+        let mut observed = Observed::nothing("codex-proxy", window.clone(), until);
+        let minutes = (0..).zip(minutes).map(|(number, counts)| super::super::Minute {
+            at: since + SignedDuration::from_mins(number),
+            period_s: 60,
+            counts: *counts,
+        });
+        observed.minutes = minutes.collect();
+        (observed, window)
+    }
+
     #[test]
-    fn where_nothing_ran_everything_was_refused() {
-        let refused = Sum {
-            url_requests: Some(1_140),
-            invocations: None,
-            throttled: None,
-            logged: 0,
-            in_flight: 0,
-            oldest: None,
-            ..WHOLE
+    fn a_figure_that_has_not_come_yet_is_not_computed_with() {
+        let counts = |url_requests, invocations, throttles| Counts {
+            url_requests,
+            invocations,
+            throttles,
+            ..Counts::default()
         };
-        assert_eq!(refused.refused(), Some(1_140));
+        let whole = counts(Some(20), Some(18), Some(0));
+        for (minutes, unsettled, refused) in [
+            (vec![whole], 0, Some(2)),
+            // The last minute's invocations are on their way.
+            (vec![whole, counts(Some(36), None, None)], 36, None),
+            (vec![whole, counts(Some(36), None, Some(6))], 30, None),
+            (vec![whole, counts(Some(36), Some(30), None)], 6, None),
+            // What is there leaves nothing for what is missing.
+            (vec![whole, counts(Some(36), Some(36), None)], 0, Some(2)),
+            (vec![whole, counts(Some(5), None, Some(5))], 0, Some(2)),
+            (vec![counts(Some(1_140), None, None)], 1_140, None),
+            (vec![counts(None, None, None)], 0, None),
+        ] {
+            let (observed, window) = observed(&minutes);
+            let sum = Sum::of(&observed, &window, 0);
+            assert_eq!((sum.unsettled, sum.refused()), (unsettled, refused), "{minutes:?}");
+            assert_eq!(sum.line().contains("not known yet"), unsettled > 0, "{}", sum.line());
+        }
+    }
+
+    #[test]
+    fn what_left_no_trace_is_not_called_none() {
+        let calm = Sum { in_flight: 0, oldest: None, ..WHOLE };
+        assert!(calm.none_by_itself().contains("9 invocations left no trace"));
+        let whole = Sum { logged: 2_704, ..calm };
+        assert!(whole.none_by_itself().ends_with("refused and lost none by itself"));
     }
 
     #[test]

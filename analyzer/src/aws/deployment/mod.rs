@@ -37,6 +37,14 @@ pub struct Names {
     pub log_group: Option<String>,
 }
 
+/// Which names only habit tells, because the function's configuration could not be read and nobody
+/// named them. What is not found under such a name may well be there under another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Guessed {
+    pub(crate) log_group: bool,
+    pub(crate) table: bool,
+}
+
 /// A deployment, as far as it is known.
 #[derive(Clone, Debug)]
 pub struct Deployment {
@@ -58,6 +66,8 @@ pub struct Deployment {
     pub configuration: Option<Configuration>,
     /// Names that were taken because nothing says others.
     pub assumed: Vec<String>,
+    /// The same, for those who look for what has these names.
+    pub(crate) is_guessed: Guessed,
     /// What could not be seen.
     pub unseen: Vec<Unseen>,
     aws: SdkConfig,
@@ -106,6 +116,7 @@ impl Deployment {
             secret: found.secret,
             configuration,
             assumed: found.assumed,
+            is_guessed: found.is_guessed,
             unseen,
             aws,
         }
@@ -114,6 +125,21 @@ impl Deployment {
     /// Returns how AWS is reached.
     pub(crate) fn config(&self) -> &SdkConfig {
         &self.aws
+    }
+
+    /// Returns the flags that name this deployment to another command, each with a space before it:
+    /// empty for the one that is meant where nobody names one.
+    #[must_use]
+    pub fn naming(&self) -> String {
+        let Self { stack, function, .. } = self;
+        let mut naming = String::new();
+        if stack != DEFAULT_STACK {
+            naming = format!(" --stack {stack}");
+        }
+        if function != stack {
+            naming = format!("{naming} --function {function}");
+        }
+        naming
     }
 
     /// Returns the account, if the function's ARN is known.
@@ -145,6 +171,7 @@ struct Found {
     table: Option<String>,
     secret: Option<String>,
     assumed: Vec<String>,
+    is_guessed: Guessed,
 }
 
 impl Found {
@@ -171,7 +198,11 @@ impl Found {
         });
         let source = names.source.clone().or_else(|| said(|it| &it.logs));
         let secret = names.secret.clone().or_else(|| said(|it| &it.secret));
-        Self { log_group, source, table, secret, assumed }
+        let is_guessed = Guessed {
+            log_group: names.log_group.is_none() && configuration.is_none(),
+            table: names.table.is_none() && configuration.is_none(),
+        };
+        Self { log_group, source, table, secret, assumed, is_guessed }
     }
 }
 
@@ -215,7 +246,8 @@ mod tests {
             ..names()
         };
         let found = Found::of(&named, "blue", Some(&configured()));
-        let Found { log_group, source, table, secret, assumed } = found;
+        let Found { log_group, source, table, secret, assumed, is_guessed } = found;
+        assert_eq!(is_guessed, Guessed::default());
         assert_eq!(
             (log_group, source, table, secret),
             ("/g".to_owned(), text("./logs"), text("t"), text("s"))
@@ -229,6 +261,7 @@ mod tests {
         assert_eq!(found.log_group, "/aws/lambda/blue");
         assert_eq!(found.table.as_deref(), Some("codex-proxy-tokens"));
         assert_eq!((found.source, found.secret), (None, None));
+        assert_eq!(found.is_guessed, Guessed { log_group: true, table: true });
         assert_eq!(found.assumed, ["log group /aws/lambda/blue", "token table codex-proxy-tokens"]);
     }
 

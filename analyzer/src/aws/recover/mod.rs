@@ -9,6 +9,7 @@ mod folder;
 mod s3;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_config::SdkConfig;
 use futures::future::BoxFuture;
@@ -88,12 +89,14 @@ enum Outcome {
     OtherBytes,
 }
 
-/// Puts records together and in their place; with `is_dry`, only looks at what is there.
+/// Puts records together and in their place; with `is_dry`, only looks at what is there. `done` counts
+/// how many are.
 pub(crate) async fn recover(
     spilled: Vec<Spilled>,
     broken: Vec<String>,
     destination: &dyn Destination,
     is_dry: bool,
+    done: &AtomicU64,
 ) -> Recovered {
     let mut recovered = Recovered { found: spilled.len(), broken, ..Recovered::default() };
     // A line is only text: whatever it names, nothing but a log is put anywhere.
@@ -106,6 +109,7 @@ pub(crate) async fn recover(
     });
     let mut outcomes = outcomes.buffered(PARALLEL);
     while let Some((key, outcome)) = outcomes.next().await {
+        done.fetch_add(1, Ordering::Relaxed);
         match outcome {
             Ok(Outcome::Put) => recovered.put.push(key),
             Ok(Outcome::Already) => recovered.already += 1,

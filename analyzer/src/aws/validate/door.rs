@@ -10,6 +10,10 @@ const MODE: &str = "url mode";
 const AUTH: &str = "url auth";
 const POLICY: &str = "url policy";
 
+/// The two rights that AWS asks for.
+const INVOKE_URL: &str = "lambda:InvokeFunctionUrl";
+const INVOKE: &str = "lambda:InvokeFunction";
+
 pub(super) fn url(facts: &Facts) -> Vec<Check> {
     let name = &facts.function;
     let url = match &facts.url {
@@ -58,69 +62,116 @@ pub(super) fn policy(facts: &Facts) -> Check {
         Err(unseen) => return Check::unseen(POLICY, unseen),
     };
     let add = format!("aws lambda add-permission --function-name {name} --principal '*'");
-    let rights = [
-        (
-            "lambda:InvokeFunctionUrl",
-            format!(
-                "{add} --statement-id url --action lambda:InvokeFunctionUrl --function-url-auth-type NONE"
-            ),
-        ),
-        (
-            "lambda:InvokeFunction",
-            format!(
-                "{add} --statement-id url-invoke --action lambda:InvokeFunction --invoked-via-function-url"
-            ),
-        ),
-    ];
-    let missing: Vec<_> =
-        rights.iter().filter(|(right, _)| !allows_everybody(policy, right)).collect();
-    let names: Vec<_> = missing.iter().map(|(right, _)| *right).collect();
-    if missing.is_empty() {
-        return Check::ok(POLICY, "allows lambda:InvokeFunctionUrl and lambda:InvokeFunction");
+    let via_url =
+        format!("{add} --statement-id url-invoke --action {INVOKE} --invoked-via-function-url");
+    let missing = missing(policy);
+    if !missing.is_empty() {
+        let found = format!("does not allow {}: Lambda answers 403", missing.join(" and "));
+        let hint: Vec<_> = missing
+            .iter()
+            .map(|right| match *right {
+                INVOKE => via_url.clone(),
+                right => {
+                    format!(
+                        "{add} --statement-id url --action {right} --function-url-auth-type NONE"
+                    )
+                }
+            })
+            .collect();
+        let hint = format!("scripts/deploy.sh, or: {}", hint.join(" && "));
+        return Check::failed(POLICY, found, hint);
     }
-    let found = format!("does not allow {}: Lambda answers 403", names.join(" and "));
-    let hint: Vec<_> = missing.iter().map(|(_, command)| command.as_str()).collect();
-    Check::failed(POLICY, found, format!("scripts/deploy.sh, or: {}", hint.join(" && ")))
+    let found = format!("allows {INVOKE_URL} and {INVOKE}");
+    let statements = statements(policy);
+    let open = decides(&statements, INVOKE, Way::PastUrl);
+    let Some(statement) = open else { return Check::ok(POLICY, found) };
+    let found =
+        format!("{found}, the latter also past the URL: anyone with an AWS account may invoke");
+    let hint = match statement["Sid"].as_str() {
+        Some(id) => format!(
+            "aws lambda remove-permission --function-name {name} --statement-id {id} && {via_url}"
+        ),
+        None => format!("make {INVOKE} depend on lambda:InvokedViaFunctionUrl: {via_url}"),
+    };
+    Check::warning(POLICY, found, hint)
 }
 
-/// Tells whether a policy allows everybody to do something through an unsigned URL.
-fn allows_everybody(policy: &str, right: &str) -> bool {
-    let policy: Value = serde_json::from_str(policy).unwrap_or_default();
-    let all = |value: &Value| match value {
+/// Returns the rights to call the function through its unsigned URL that a policy does not give to
+/// everybody. AWS asks for both.
+pub(crate) fn missing(policy: &str) -> Vec<&'static str> {
+    let statements = statements(policy);
+    let mut rights = vec![INVOKE_URL, INVOKE];
+    rights.retain(|right| decides(&statements, right, Way::ThroughUrl).is_none());
+    rights
+}
+
+/// How a request comes to the function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Through the Function URL, unsigned.
+    ThroughUrl,
+    /// By `lambda:Invoke`, signed by whatever account.
+    PastUrl,
+}
+
+/// Reads one value or a list of them.
+fn all(value: &Value) -> Vec<Value> {
+    match value {
         Value::Array(values) => values.clone(),
         Value::Null => Vec::new(),
         one => vec![one.clone()],
-    };
-    all(&policy["Statement"]).iter().any(|statement| {
-        let action = |action: &Value| {
-            let matches = |word: &str| match word.strip_suffix('*') {
-                Some(start) => right.to_lowercase().starts_with(&start.to_lowercase()),
-                None => word.eq_ignore_ascii_case(right),
-            };
-            action.as_str().is_some_and(matches)
-        };
-        let principal = &statement["Principal"];
-        let is_everybody = |value: &Value| all(value).iter().any(|name| name == "*");
-        statement["Effect"] == "Allow"
-            && (is_everybody(principal) || is_everybody(&principal["AWS"]))
-            && all(&statement["Action"]).iter().any(action)
-            && conditions_hold(&statement["Condition"])
-    })
+    }
 }
 
-/// Tells whether conditions hold for a request that came through an unsigned Function URL.
-fn conditions_hold(condition: &Value) -> bool {
+fn statements(policy: &str) -> Vec<Value> {
+    let policy: Value = serde_json::from_str(policy).unwrap_or_default();
+    all(&policy["Statement"])
+}
+
+/// Finds the statement that allows everybody to do something, unless another one denies it.
+fn decides<'a>(statements: &'a [Value], right: &str, way: Way) -> Option<&'a Value> {
+    let find = |effect: &str| {
+        let mut statements = statements.iter().filter(|statement| statement["Effect"] == effect);
+        statements.find(|statement| is_about_everybody(statement, right, way))
+    };
+    find("Allow").filter(|_| find("Deny").is_none())
+}
+
+fn is_about_everybody(statement: &Value, right: &str, way: Way) -> bool {
+    let is_right = |action: &Value| {
+        let matches = |word: &str| match word.strip_suffix('*') {
+            Some(start) => right.to_lowercase().starts_with(&start.to_lowercase()),
+            None => word.eq_ignore_ascii_case(right),
+        };
+        action.as_str().is_some_and(matches)
+    };
+    let principal = &statement["Principal"];
+    let is_everybody = |value: &Value| all(value).iter().any(|name| name == "*");
+    (is_everybody(principal) || is_everybody(&principal["AWS"]))
+        && all(&statement["Action"]).iter().any(is_right)
+        && conditions_hold(&statement["Condition"], way)
+}
+
+/// Tells whether conditions hold for a request of somebody of whom nothing else is known.
+fn conditions_hold(condition: &Value, way: Way) -> bool {
     let Value::Object(operators) = condition else { return true };
-    let mut each = operators.values().filter_map(Value::as_object).flatten();
-    each.all(|(key, value)| {
+    let mut each = operators.iter().flat_map(|(operator, keys)| {
+        keys.as_object().into_iter().flatten().map(move |(key, value)| (operator, key, value))
+    });
+    each.all(|(operator, key, value)| {
         let is = |word: &str| match value {
             Value::Array(values) => values.iter().any(|value| value == word),
             Value::Bool(value) => value.to_string() == word,
             value => value == word,
         };
-        match key.to_lowercase().as_str() {
-            "lambda:functionurlauthtype" => is("NONE"),
-            "lambda:invokedviafunctionurl" => is("true"),
+        // Past the URL a request has neither of its keys, and a condition without its key fails,
+        // unless it asks only where the key is there.
+        let only_if_there = operator.ends_with("IfExists");
+        match (key.to_lowercase().as_str(), way) {
+            ("lambda:functionurlauthtype", Way::ThroughUrl) => is("NONE"),
+            ("lambda:functionurlauthtype", Way::PastUrl) => only_if_there,
+            ("lambda:invokedviafunctionurl", Way::ThroughUrl) => is("true"),
+            ("lambda:invokedviafunctionurl", Way::PastUrl) => only_if_there || is("false"),
             // An address, an organisation: not everybody.
             _ => false,
         }
@@ -130,6 +181,10 @@ fn conditions_hold(condition: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn allows_everybody(policy: &str, right: &str) -> bool {
+        decides(&statements(policy), right, Way::ThroughUrl).is_some()
+    }
 
     fn policy(action: &str, condition: &str) -> String {
         format!(
@@ -166,6 +221,36 @@ mod tests {
         assert!(!allows_everybody(&denies, url));
         for broken in ["", "{}", "[]", r#"{"Statement":7}"#] {
             assert!(!allows_everybody(broken, url), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_right_that_does_not_depend_on_the_url_holds_past_it() {
+        let none = r#"{"StringEquals":{"lambda:FunctionUrlAuthType":"NONE"}}"#;
+        let via = r#"{"Bool":{"lambda:InvokedViaFunctionUrl":"true"}}"#;
+        let if_there = r#"{"BoolIfExists":{"lambda:InvokedViaFunctionUrl":"true"}}"#;
+        let past = r#"{"Bool":{"lambda:InvokedViaFunctionUrl":"false"}}"#;
+        let ours = r#"{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}"#;
+        let invoke = r#""lambda:InvokeFunction""#;
+        for (action, condition, expected) in [
+            (invoke, "null", true),
+            (invoke, "{}", true),
+            (r#""lambda:*""#, "null", true),
+            (r#"["lambda:InvokeFunction*"]"#, if_there, true),
+            (invoke, past, true),
+            (invoke, via, false),
+            (r#""lambda:*""#, none, false),
+            (invoke, ours, false),
+            (r#""lambda:InvokeFunctionUrl""#, "null", false),
+        ] {
+            let is_open =
+                |policy: &str| decides(&statements(policy), INVOKE, Way::PastUrl).is_some();
+            assert_eq!(is_open(&policy(action, condition)), expected, "{action} {condition}");
+            let denies = policy(r#""lambda:InvokeFunction""#, past).replace("Allow", "Deny");
+            let denies: Value = serde_json::from_str(&denies).expect("JSON");
+            let mut both: Value = serde_json::from_str(&policy(action, condition)).expect("JSON");
+            both["Statement"].as_array_mut().expect("some").push(denies["Statement"][0].clone());
+            assert!(!is_open(&both.to_string()), "denied: {action} {condition}");
         }
     }
 

@@ -8,8 +8,8 @@ use schemas::key::LOGS;
 
 use crate::aws::cloudwatch::watch::patience;
 use crate::aws::cloudwatch::{Configuration, Counts, Observed, Scope, Unseen, last_line, observe};
-use crate::aws::deployment::Deployment;
 use crate::aws::deployment::lambda::{Account, FunctionUrl, Lambda};
+use crate::aws::deployment::{Deployment, Guessed};
 use crate::aws::permission::Action;
 use crate::aws::{self, Trouble};
 use crate::window::Window;
@@ -28,10 +28,14 @@ pub(crate) struct Facts {
     pub(crate) now: Timestamp,
     pub(crate) region: String,
     pub(crate) function: String,
+    /// The flags that name the deployment, each with a space before it.
+    pub(crate) naming: String,
     pub(crate) log_group: String,
     pub(crate) source: Option<String>,
     pub(crate) table: Option<String>,
     pub(crate) secret: Option<String>,
+    /// Names that only habit tells, since the configuration does not.
+    pub(crate) is_guessed: Guessed,
     pub(crate) configuration: Seen<Configuration>,
     pub(crate) url: Seen<FunctionUrl>,
     /// Who may invoke the function: a policy, as JSON.
@@ -135,10 +139,12 @@ pub(crate) async fn gather(deployment: &Deployment, now: Timestamp) -> Facts {
         now,
         region: deployment.region.clone().unwrap_or_else(|| "no region".to_owned()),
         function: deployment.function.clone(),
+        naming: deployment.naming(),
         log_group: deployment.log_group.clone(),
         source: deployment.source.clone(),
         table: deployment.table.clone(),
         secret: deployment.secret.clone(),
+        is_guessed: deployment.is_guessed,
         configuration,
         url: url.map_err(see(Action::GetFunctionUrlConfig)),
         policy: policy.map_err(see(Action::GetPolicy)),

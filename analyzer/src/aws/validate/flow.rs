@@ -3,6 +3,7 @@
 use super::Check;
 use super::facts::Facts;
 use crate::aws::Trouble;
+use crate::aws::capacity::reserve;
 use crate::aws::cloudwatch::{Reserved, grouped};
 use crate::window::ago;
 
@@ -10,6 +11,8 @@ use crate::window::ago;
 const TIMEOUT_S: u32 = 900;
 /// A fresh account has 10 slots; a common one has 1,000.
 const SMALL_ACCOUNT: u32 = 100;
+/// Slots that a deployment begins with.
+const USUAL_SLOTS: u32 = 25;
 
 const FUNCTION: &str = "function";
 const LINES: &str = "log lines";
@@ -143,8 +146,8 @@ pub(super) fn slots(facts: &Facts) -> Check {
                   --service-code lambda --quota-code L-B99A9384 --desired-value 1000";
     let throttles = facts.recent.as_ref().ok().and_then(|counts| counts.throttles).unwrap_or(0);
     if reserved == Some(Reserved::Slots(0)) {
-        let hint = "scripts/deploy.sh --reserved-concurrent-executions 25";
-        return Check::failed(SLOTS, "0 are reserved: the function is switched off", hint);
+        let found = "0 are reserved: the function is switched off";
+        return Check::failed(SLOTS, found, reserve(USUAL_SLOTS));
     }
     if account.slots <= SMALL_ACCOUNT {
         let found =
@@ -166,7 +169,7 @@ pub(super) fn slots(facts: &Facts) -> Check {
         return Check::failed(
             SLOTS,
             found,
-            "analyzer capacity --since 24h says how many are needed",
+            format!("analyzer capacity{} --since 24h says how many are needed", facts.naming),
         );
     }
     Check::ok(SLOTS, said)

@@ -4,7 +4,7 @@
 //! command that mends it. A fresh stack, in which nothing has happened yet, is pending and not broken;
 //! a missing right makes a check unseen and ends nothing.
 
-mod door;
+pub(crate) mod door;
 mod facts;
 mod flow;
 mod store;
@@ -20,6 +20,8 @@ use crate::aws::cloudwatch::Unseen;
 pub enum Status {
     /// It is well.
     Ok,
+    /// It works, and leaves open what should be shut.
+    Warning,
     /// Nothing has happened yet, so there is nothing to see.
     Pending,
     /// It is not well.
@@ -51,6 +53,22 @@ impl Check {
         Self { name, status: Status::Pending, found: found.into(), hint }
     }
 
+    fn warning(name: &'static str, found: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { status: Status::Warning, ..Self::failed(name, found, hint) }
+    }
+
+    /// Takes back what was found out about a name that nothing tells but habit: it may be another's,
+    /// or nobody's.
+    fn of_a_guess(self, is_guessed: bool, flag: &str) -> Self {
+        if !is_guessed || matches!(self.status, Status::Ok | Status::Unseen) {
+            return self;
+        }
+        let found = format!("{}; but the name is only the usual one", self.found);
+        let hint =
+            Some(format!("the function's configuration would tell it; or name it: {flag} NAME"));
+        Self { status: Status::Unseen, found, hint, ..self }
+    }
+
     fn failed(name: &'static str, found: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { name, status: Status::Failed, found: found.into(), hint: Some(hint.into()) }
     }
@@ -72,7 +90,7 @@ impl Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
-    /// Every check is well.
+    /// Every check is well, or warns of something that does not stop the work.
     Healthy,
     /// Nothing is broken, and something has not happened yet.
     Pending,
@@ -89,8 +107,8 @@ pub enum Health {
 pub(crate) fn check(facts: &Facts) -> Vec<Check> {
     let mut checks = vec![
         flow::function(facts),
-        flow::lines(facts),
-        store::tokens(facts),
+        flow::lines(facts).of_a_guess(facts.is_guessed.log_group, "--log-group"),
+        store::tokens(facts).of_a_guess(facts.is_guessed.table, "--table"),
         store::logs(facts),
         store::secret(facts),
     ];
@@ -98,7 +116,8 @@ pub(crate) fn check(facts: &Facts) -> Vec<Check> {
     checks.push(door::policy(facts));
     checks.extend(flow::settings(facts));
     checks.push(flow::slots(facts));
-    checks.push(flow::retention(facts));
+    let retention = flow::retention(facts);
+    checks.push(retention.of_a_guess(facts.is_guessed.log_group, "--log-group"));
     checks.push(store::guard(facts));
     checks
 }
