@@ -148,10 +148,7 @@ impl Sum {
         if let Some(refused) = self.refused() {
             parts.push(format!("{} refused", grouped(refused)));
         } else if self.unsettled > 0 {
-            after.push(format!(
-                "of {} not known yet whether they ran or were refused",
-                grouped(self.unsettled)
-            ));
+            parts.push(format!("{} not known yet", grouped(self.unsettled)));
         }
         match self.untold() {
             Some(rest) if rest > 0 => {
