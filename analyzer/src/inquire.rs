@@ -1,19 +1,22 @@
 //! From a question to a verdict: the logs and what AWS saw, asked at the same time, and judged together.
 //!
 //! Metrics are one cheap question. The lines of the log group are many, so they are read only where they
-//! can decide: when the text is of a kind that leaves no log, or when no log holds the failure. A record
-//! that S3 refused stands among those lines, and counts as the log that it is.
+//! can decide: when the text is of a kind that leaves no log, when no log holds the failure, or when S3
+//! refused records, which the proxy counts in a metric. Such a record stands among those lines, and
+//! counts as the log that it is. What may not be seen of the one is left to the other.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::future::Future;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures::future::{Either, select};
 use jiff::Timestamp;
 use schemas::key::LogKey;
 use schemas::spill::Spilled;
 use schemas::view::RecordView;
+use tokio::time::timeout;
 
 use crate::aws::aside::look_aside;
 use crate::aws::cloudwatch::{Observed, Scope, Sum, observe};
@@ -29,7 +32,7 @@ use crate::verdict::corroborate::corroborate;
 use crate::verdict::evidence::Evidence;
 use crate::verdict::judge::judge;
 use crate::verdict::unlogged::act_behind;
-use crate::verdict::{Confidence, Verdict};
+use crate::verdict::{About, Confidence, Verdict};
 use crate::window::Window;
 
 /// A verdict, and what it rests on.
@@ -45,18 +48,18 @@ pub struct Inquiry {
     pub sum: Option<Sum>,
 }
 
+/// For so long AWS is waited for, where the logs are certain of something that it cannot have done: what
+/// it could add is that there are more of them.
+const AFTER_LOGS: Duration = Duration::from_secs(3);
+
 /// Inquires. `look` reads the logs, where there is a source of them; `deployment` finds out whom to ask
-/// on AWS, where there is anybody. Where the logs alone are certain of something that AWS cannot have
-/// done, its answers are not waited for.
-///
-/// # Errors
-///
-/// Those of `look`. What AWS does not say is no error.
+/// on AWS, where there is anybody. What AWS does not say is no error; why the logs could not be looked
+/// at comes back beside what could be said without them.
 pub async fn inquire<E>(
     question: &Question,
     look: Option<impl Future<Output = Result<Scanned, E>>>,
     deployment: Option<impl Future<Output = Deployment>>,
-) -> Result<Inquiry, E> {
+) -> (Inquiry, Option<E>) {
     let window = Window { since: question.window.since, until: asked_until(question) };
     let leaves_no_log = act_behind(&question.recognised).is_some();
     let scope = if leaves_no_log { Scope::MetricsAndLines } else { Scope::Metrics };
@@ -73,32 +76,43 @@ pub async fn inquire<E>(
     };
     let look = async {
         match look {
-            Some(look) => look.await.map(Some),
-            None => Ok(None),
+            Some(look) => look.await.map_or_else(|error| (None, Some(error)), |l| (Some(l), None)),
+            None => (None, None),
         }
     };
-    let (looked, watched) = match select(pin!(look), pin!(watch)).await {
-        Either::Left((looked, watch)) => {
-            let looked = looked?;
+    let ((looked, error), watched) = match select(pin!(look), pin!(watch)).await {
+        Either::Left(((looked, error), watch)) => {
             let alone = conclude(question, looked.as_ref(), None);
-            if !leaves_no_log && alone.verdict.confidence == Confidence::Certain {
-                return Ok(alone);
-            }
-            (looked, watch.await)
+            let is_certain = !leaves_no_log && alone.verdict.confidence == Confidence::Certain;
+            let watched = if is_certain {
+                timeout(AFTER_LOGS, watch).await.unwrap_or(None)
+            } else {
+                watch.await
+            };
+            ((looked, error), watched)
         }
-        Either::Right((watched, look)) => (look.await?, watched),
+        Either::Right((watched, look)) => (look.await, watched),
     };
     let Some((deployment, observed)) = watched else {
-        return Ok(conclude(question, looked.as_ref(), None));
+        return (conclude(question, looked.as_ref(), None), error);
     };
+    let spills = observed.totals(&window).spills;
     let first = conclude(question, looked.as_ref(), Some(observed));
+    // Without a data point nobody knows whether records were refused.
+    let has_all_logs = spills == Some(0) || looked.is_none();
     let decides = first.verdict.confidence == Confidence::Certain
         || first.evidence.as_ref().is_some_and(|evidence| evidence.total() > 0);
-    if decides || scope == Scope::MetricsAndLines {
-        return Ok(first);
+    if (decides && (has_all_logs || is_settled(&first))) || scope == Scope::MetricsAndLines {
+        return (first, error);
     }
     let observed = ask(&deployment, Scope::MetricsAndLines).await;
-    Ok(conclude(question, looked.as_ref(), Some(observed)))
+    (conclude(question, looked.as_ref(), Some(observed)), error)
+}
+
+/// Tells whether more logs would change nothing: the text alone proves it, or the very exchange is here.
+fn is_settled(inquiry: &Inquiry) -> bool {
+    let verdict = &inquiry.verdict;
+    verdict.confidence == Confidence::Certain && verdict.about != About::Matches
 }
 
 /// The window without the future, which is only there for clocks that are ahead.

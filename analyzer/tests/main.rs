@@ -21,4 +21,4 @@ mod generated;
 mod cloudwatch;
 mod recover;
 mod deployment;
-mod mending;
+mod steps;

@@ -8,10 +8,11 @@ use jiff::{SignedDuration, Zoned};
 use super::place::{self, Place, unreachable};
 use super::progress::Bar;
 use super::{Exit, Failure, current_time, say, say_unseen};
-use crate::aws::cloudwatch::Unseen;
+use crate::aws::cloudwatch::{Observed, Unseen};
 use crate::aws::{self, Trouble};
 use crate::inquire::{Inquiry, inquire};
 use crate::logs::scan::{Consent, ScanError, Scanned, scan};
+use crate::logs::source::SourceError;
 use crate::question::{Filters, Question};
 use crate::report::{self, Answer};
 use crate::text::bound::{cut_note, end_of};
@@ -113,7 +114,12 @@ pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
         now: now.timestamp(),
         recognised,
     };
-    let Inquiry { verdict, evidence, observed, sum } = ask(&arguments, &question).await?;
+    let (inquiry, blocked) = Box::pin(ask(&arguments, &question)).await;
+    let blocked = match blocked {
+        Some(blocked) if !blocked.is_worth_going_on(&inquiry) => return Err(blocked.failure),
+        blocked => blocked.map(|blocked| blocked.failure),
+    };
+    let Inquiry { verdict, evidence, observed, sum } = inquiry;
     let answer = Answer {
         query,
         capped: evidence.as_ref().is_some_and(|evidence| evidence.left_out > 0),
@@ -126,6 +132,7 @@ pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
         zone: now.time_zone().clone(),
         now: now.timestamp(),
         seconds: begun.elapsed().as_secs_f64(),
+        blocked: blocked.as_ref().map(|failure| failure.error.clone()),
     };
     let output = if arguments.json { Output::Json } else { arguments.output };
     let text = match (output, arguments.list) {
@@ -139,11 +146,34 @@ pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
     };
     // A closed pipe (`| head`) is the reader's choice.
     let _ = io::stdout().write_all(text.as_bytes());
-    Ok(end(&answer, arguments.place.names_deployment()))
+    if let Some(Failure { error, hint, .. }) = blocked {
+        say(&format!("warning: partial answer, without the logs: {}", report::printable(&error)));
+        if let Some(hint) = hint {
+            say(&format!("\nhint: {hint}"));
+        }
+        return Ok(Exit::Partial);
+    }
+    Ok(end(&answer, &arguments.place))
+}
+
+/// Why there are no logs to judge by.
+struct Blocked {
+    failure: Failure,
+    /// It is for want of a right, and not for want of logs.
+    is_denied: bool,
+}
+
+impl Blocked {
+    /// Tells whether an answer without the logs is worth more than none: nothing else was missing than a
+    /// right, and the text proves it, or AWS has been seen.
+    fn is_worth_going_on(&self, inquiry: &Inquiry) -> bool {
+        let saw_aws = inquiry.observed.as_ref().is_some_and(Observed::saw_anything);
+        self.is_denied && (saw_aws || inquiry.verdict.confidence == Confidence::Certain)
+    }
 }
 
 /// Names what is wrong with the data on stderr, and says how the command ends.
-fn end(answer: &Answer, is_named: bool) -> Exit {
+fn end(answer: &Answer, place: &Place) -> Exit {
     if let Some(evidence) = answer.evidence.as_ref().filter(|e| !e.unrecognised.is_empty()) {
         say(&format!("note: {} objects are no logs by their names", evidence.unrecognised.len()));
         for key in evidence.unrecognised.iter().take(NAMED) {
@@ -164,20 +194,38 @@ fn end(answer: &Answer, is_named: bool) -> Exit {
         }
         return Exit::Partial;
     }
+    if let Some(observed) = answer.observed.as_ref().filter(|o| !o.broken_spills.is_empty()) {
+        let broken = &observed.broken_spills;
+        say(&format!(
+            "warning: partial answer: of {} records that S3 refused a part is missing",
+            broken.len()
+        ));
+        for key in broken.iter().take(NAMED) {
+            say(&report::printable(&format!("  {key}")));
+        }
+        return Exit::Partial;
+    }
     let is_certain = answer.verdict.confidence == Confidence::Certain;
     if let Some(observed) = answer.observed.as_ref().filter(|_| !is_certain) {
         say_unseen(&observed.unseen, "origin");
-        // Whoever named a deployment wants to know it; others may have logs in S3 and nothing more.
-        let denied = |unseen: &Unseen| matches!(unseen.trouble, Trouble::Denied(_));
-        if is_named && observed.unseen.iter().any(denied) {
+        // Whoever named a deployment wants to know what is seen of it; others may have logs in S3 and
+        // nothing more.
+        let is_missing = |unseen: &Unseen| matches!(unseen.trouble, Trouble::Missing(_));
+        let missing = observed.unseen.iter().filter(|unseen| is_missing(unseen)).count();
+        let saw_nothing = answer.evidence.is_none() && !observed.saw_anything();
+        if place.names_deployment() && missing < observed.unseen.len() {
             return Exit::Partial;
+        }
+        // A name that nothing has is no deployment.
+        if place.names_deployment() && missing > 0 && saw_nothing {
+            return Exit::Unreachable;
         }
     }
     if answer.verdict.origin.is_some() { Exit::Answered } else { Exit::Unknown }
 }
 
 /// Asks the logs and CloudWatch, as far as there are any.
-async fn ask(arguments: &OriginArguments, question: &Question) -> Result<Inquiry, Failure> {
+async fn ask(arguments: &OriginArguments, question: &Question) -> (Inquiry, Option<Blocked>) {
     let place = &arguments.place;
     let named = place.source().map(str::to_owned);
     // Without a place, the stack's function says where the logs are; AWS has to be set up for that.
@@ -199,15 +247,22 @@ async fn ask(arguments: &OriginArguments, question: &Question) -> Result<Inquiry
 }
 
 /// Lists, chooses, reads.
-async fn look(place: &str, question: &Question, yes: bool) -> Result<Scanned, Failure> {
-    let source = place::open(place).await?;
+async fn look(place: &str, question: &Question, yes: bool) -> Result<Scanned, Blocked> {
+    let source = place::open(place).await;
+    let source = source.map_err(|failure| Blocked { failure, is_denied: false })?;
     let consent = if yes { Consent::Given } else { Consent::Needed };
     scan(source, question, consent, Bar::new).await.map_err(|error| match error {
-        ScanError::Source(error) => unreachable(&error),
-        ScanError::TooMuch(_) => Failure {
-            error: error.to_string(),
-            hint: Some("narrow it down with --since or --max, or say --yes".to_owned()),
-            exit: Exit::Usage,
+        ScanError::Source(error) => {
+            let is_denied = matches!(error, SourceError::Denied(_));
+            Blocked { failure: unreachable(&error), is_denied }
+        }
+        ScanError::TooMuch(_) => Blocked {
+            failure: Failure {
+                error: error.to_string(),
+                hint: Some("narrow it down with --since or --max, or say --yes".to_owned()),
+                exit: Exit::Usage,
+            },
+            is_denied: false,
         },
     })
 }

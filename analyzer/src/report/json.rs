@@ -143,6 +143,8 @@ struct CloudWatch {
     in_flight: u64,
     /// Records that S3 refused, and that stand in the lines.
     spilled: u64,
+    /// Keys of such records of which a part is missing.
+    broken_spills: Vec<String>,
     /// From when on the lines were read; null if they were not.
     #[schemars(with = "Option<String>")]
     lines_since: Option<Timestamp>,
@@ -163,6 +165,7 @@ fn cloudwatch(answer: &Answer, observed: &Observed) -> CloudWatch {
         throttles,
         concurrent_max,
         duration_ms: _,
+        spills: _,
     } = observed.totals(&window);
     CloudWatch {
         function: observed.function.clone(),
@@ -178,6 +181,7 @@ fn cloudwatch(answer: &Answer, observed: &Observed) -> CloudWatch {
         unended: observed.unended.len() as u64,
         in_flight: observed.in_flight.len() as u64,
         spilled: observed.spilled.len() as u64,
+        broken_spills: observed.broken_spills.clone(),
         lines_since: observed.lines_since,
         sum: answer.sum.as_ref().map(Sum::line),
         unseen: observed.unseen.iter().map(ToString::to_string).collect(),

@@ -83,9 +83,12 @@ pub(super) fn lines(answer: &Answer) -> Vec<Line> {
     for (index, unseen) in unseen.iter().enumerate() {
         line(if index == 0 { "unseen" } else { "" }, &unseen.to_string(), 1);
     }
+    if let Some(blocked) = &answer.blocked {
+        line("unseen", &format!("the logs: {blocked}"), 0);
+    }
     let denied = unseen.iter().any(|unseen| matches!(unseen.trouble, Trouble::Denied(_)));
     let unread = answer.evidence.iter().flat_map(|evidence| &evidence.unread);
-    if denied || unread.clone().any(|unread| unread.denied) {
+    if denied || answer.blocked.is_some() || unread.clone().any(|unread| unread.denied) {
         line("fix", "analyzer permissions origin   prints the smallest policy that would", 1);
     }
     let doing = if verdict.origin.is_some() && verdict.say.is_some() { "do" } else { "check" };
@@ -252,6 +255,10 @@ fn now(answer: &Answer, evidence: &Evidence) -> String {
 
 fn looked(answer: &Answer) -> String {
     let Some(evidence) = &answer.evidence else {
+        if answer.blocked.is_some() {
+            let at = if answer.observed.is_some() { "the text and CloudWatch" } else { "the text" };
+            return format!("at {at} only, {:.1} s", answer.seconds);
+        }
         return "at the text only; with --source DIR or s3://BUCKET the logs decide".to_owned();
     };
     let mut parts = vec![

@@ -37,6 +37,8 @@ pub struct Answer {
     pub observed: Option<Observed>,
     /// Whether every request is accounted for.
     pub sum: Option<Sum>,
+    /// Why the logs could not be looked at, where there is a source of them.
+    pub blocked: Option<String>,
     /// Whose failure it was.
     pub verdict: Verdict,
     /// Which time was looked at.

@@ -77,6 +77,7 @@ fn calm(requests: u64) -> Counts {
         throttles: Some(0),
         concurrent_max: Some(3),
         duration_ms: None,
+        spills: Some(0),
     }
 }
 

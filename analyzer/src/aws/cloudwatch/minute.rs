@@ -21,6 +21,8 @@ pub struct Counts {
     pub concurrent_max: Option<u64>,
     /// Time that the invocations took together, in milliseconds.
     pub duration_ms: Option<u64>,
+    /// Records that S3 refused, by the proxy's own account.
+    pub spills: Option<u64>,
 }
 
 /// Metrics of one period.
@@ -55,6 +57,7 @@ impl Counts {
             throttles,
             concurrent_max,
             duration_ms,
+            spills,
         } = self;
         Self {
             url_requests: add(url_requests, other.url_requests),
@@ -66,6 +69,7 @@ impl Counts {
             // `None` is less than any number.
             concurrent_max: concurrent_max.max(other.concurrent_max),
             duration_ms: add(duration_ms, other.duration_ms),
+            spills: add(spills, other.spills),
         }
     }
 

@@ -220,6 +220,12 @@ impl Observed {
         Window { since, until: until.max(since) }
     }
 
+    /// Tells whether there was anything to be seen: a figure, or lines.
+    #[must_use]
+    pub fn saw_anything(&self) -> bool {
+        !self.minutes.is_empty() || self.lines_since.is_some()
+    }
+
     /// Tells whether the metrics were read, also when there was none to be had.
     #[must_use]
     pub fn saw_metrics(&self) -> bool {

@@ -12,6 +12,7 @@ use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use schemas::journal::NAMESPACE;
 
 use super::Counts;
 use super::gather::LogLine;
@@ -63,15 +64,19 @@ pub(crate) trait Watch: Send + Sync {
     ) -> BoxFuture<'a, Result<Page<LogLine>, Trouble>>;
 }
 
-/// A metric of namespace `AWS/Lambda`, and where its figure goes.
+/// A metric, and where its figure goes.
 pub(crate) struct MetricEntry {
+    /// Lambda's own, or one that the proxy's journal makes.
+    namespace: &'static str,
+    /// What names the function there.
+    dimension: &'static str,
     name: &'static str,
     statistic: &'static str,
     pub(super) place: fn(&mut Counts) -> &mut Option<u64>,
 }
 
-/// The metrics that are asked for, all by `FunctionName`.
-pub(crate) const METRICS: [MetricEntry; 8] = [
+/// The metrics that are asked for, in one question.
+pub(crate) const METRICS: [MetricEntry; 9] = [
     sum("UrlRequestCount", |counts| &mut counts.url_requests),
     sum("Url4xxCount", |counts| &mut counts.url_4xx),
     sum("Url5xxCount", |counts| &mut counts.url_5xx),
@@ -79,15 +84,20 @@ pub(crate) const METRICS: [MetricEntry; 8] = [
     sum("Errors", |counts| &mut counts.errors),
     sum("Throttles", |counts| &mut counts.throttles),
     MetricEntry {
-        name: "ConcurrentExecutions",
         statistic: "Maximum",
-        place: |counts| &mut counts.concurrent_max,
+        ..sum("ConcurrentExecutions", |counts| &mut counts.concurrent_max)
     },
     sum("Duration", |counts| &mut counts.duration_ms),
+    MetricEntry {
+        namespace: NAMESPACE,
+        dimension: "function",
+        ..sum("LogSpills", |counts| &mut counts.spills)
+    },
 ];
 
 const fn sum(name: &'static str, place: fn(&mut Counts) -> &mut Option<u64>) -> MetricEntry {
-    MetricEntry { name, statistic: "Sum", place }
+    let (namespace, dimension) = ("AWS/Lambda", "FunctionName");
+    MetricEntry { namespace, dimension, name, statistic: "Sum", place }
 }
 
 /// For one attempt, and for all of them together: an answer about an incident is wanted now.
@@ -142,8 +152,8 @@ impl Watch for CloudWatch {
     ) -> BoxFuture<'a, Result<Page<Point>, Trouble>> {
         Box::pin(async move {
             let queries = METRICS.iter().enumerate().map(|(index, entry)| {
-                let dimension = Dimension::builder().name("FunctionName").value(ask.function);
-                let metric = Metric::builder().namespace("AWS/Lambda").metric_name(entry.name);
+                let dimension = Dimension::builder().name(entry.dimension).value(ask.function);
+                let metric = Metric::builder().namespace(entry.namespace).metric_name(entry.name);
                 let metric = metric.dimensions(dimension.build()).build();
                 let period = i32::try_from(ask.period_s).unwrap_or(3_600);
                 let stat =
