@@ -22,3 +22,4 @@ mod cloudwatch;
 mod recover;
 mod deployment;
 mod steps;
+mod partial;
