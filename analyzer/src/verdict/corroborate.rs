@@ -5,7 +5,7 @@
 //! every request that came is accounted for, a failure that no log holds never came by here.
 
 use schemas::origin::{Acts, Origin};
-use schemas::symptom::{Alone, Condition};
+use schemas::symptom::{Alone, AwsAct, Condition};
 
 use crate::aws::cloudwatch::{Observed, Sum, grouped};
 use crate::question::Question;
@@ -13,7 +13,7 @@ use crate::text::ids::Host;
 use crate::verdict::evidence::Evidence;
 use crate::verdict::judge::{OLD, is_of_another_time};
 use crate::verdict::presume::did_not_pass;
-use crate::verdict::unlogged::{Made, Unlogged};
+use crate::verdict::unlogged::{Made, Unlogged, act_behind};
 use crate::verdict::{About, Confidence, Doubt, Verdict};
 use crate::window::ago;
 
@@ -111,7 +111,12 @@ fn without_aws(
 ) -> Verdict {
     if verdict.doubt == Some(Doubt::Aws) {
         verdict.doubt = None;
-        verdict.confidence = Confidence::Certain;
+        // An invocation that left no trace may have died over its answer.
+        let dies = matches!(act_behind(&question.recognised), Some(AwsAct::Die | AwsAct::Cut));
+        let is_open = dies && sum.untold().is_some_and(|untold| untold > 0);
+        if !is_open {
+            verdict.confidence = Confidence::Certain;
+        }
         verdict.proof.push(sum.none_by_itself());
         return verdict;
     }

@@ -161,3 +161,20 @@ fn who_was_seen_here_or_whose_stream_broke_is_not_said_to_talk_to_another_addres
     let found = told_of(&cut, &logs(1_214, &[]));
     assert_eq!(found, (None, Confidence::Unknown), "the client's side of a stream leaves no log");
 }
+
+#[test]
+fn while_an_invocation_left_no_trace_a_death_is_not_excluded() {
+    let text = "unexpected status 502 Bad Gateway: Unknown error";
+    let evidence = logs(366, &[]);
+    let question = ask(text);
+    assert_eq!(act_behind(&question.recognised), Some(AwsAct::Die));
+    let doubtful = Verdict {
+        doubt: Some(Doubt::Aws),
+        about: About::Matches,
+        ..Verdict::likely(Origin::Openai, "OpenAI answered HTTP 502.")
+    };
+    let beside =
+        |counts| told(&laid_beside(doubtful.clone(), &question, &evidence, &observed(counts))).1;
+    assert_eq!(beside(calm(366)), Confidence::Certain);
+    assert_eq!(beside(calm(368)), Confidence::Likely);
+}

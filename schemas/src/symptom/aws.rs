@@ -7,7 +7,7 @@ use crate::origin::Acts::Developer;
 use crate::origin::Origin::Aws;
 
 const SLOTS: &[&str] = &[
-    "CloudWatch: Throttles of the proxy's function at that time (a throttle leaves no log)",
+    "`analyzer capacity`: was the proxy's function throttled at that time? (a throttle leaves no log)",
     "reserved concurrency of the function against the slots in use",
 ];
 

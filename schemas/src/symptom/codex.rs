@@ -52,7 +52,7 @@ pub(super) const ROWS: &[Symptom] = &[
     .id_decides(WithStatus)
     .explains("Codex CLI hides the reason; from 0.36 on only an answer of Lambda or a middlebox shows no id here")
     .checks(&[
-        "CloudWatch: Throttles of the proxy's function at that time (a throttle leaves no log)",
+        "`analyzer capacity`: was the proxy's function throttled at that time? (a throttle leaves no log)",
         "reserved concurrency of the function against the slots in use",
     ])
     .seen("0.8 to 0.169; today for 429 only, up to 0.57 for 401 and 5xx too"),
