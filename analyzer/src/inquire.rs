@@ -50,7 +50,7 @@ pub struct Inquiry {
 
 /// For so long AWS is waited for, where the logs are certain of something that it cannot have done: what
 /// it could add is that there are more of them.
-const AFTER_LOGS: Duration = Duration::from_secs(3);
+const AFTER_LOGS: Duration = Duration::from_secs(10);
 
 /// Inquires. `look` reads the logs, where there is a source of them; `deployment` finds out whom to ask
 /// on AWS, where there is anybody. What AWS does not say is no error; why the logs could not be looked

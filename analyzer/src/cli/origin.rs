@@ -9,6 +9,7 @@ use super::place::{self, Place, unreachable};
 use super::progress::Bar;
 use super::{Exit, Failure, current_time, say, say_unseen};
 use crate::aws::cloudwatch::{Observed, Unseen};
+use crate::aws::permission::Action;
 use crate::aws::{self, Trouble};
 use crate::inquire::{Inquiry, inquire};
 use crate::logs::scan::{Consent, ScanError, Scanned, scan};
@@ -17,7 +18,7 @@ use crate::question::{Filters, Question};
 use crate::report::{self, Answer};
 use crate::text::bound::{cut_note, end_of};
 use crate::text::recognise::recognise;
-use crate::verdict::Confidence;
+use crate::verdict::{About, Confidence};
 use crate::window::{Window, parse_moment};
 
 /// Characters of a text that can be looked for; any log holds fewer than these.
@@ -132,6 +133,7 @@ pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
         zone: now.time_zone().clone(),
         now: now.timestamp(),
         seconds: begun.elapsed().as_secs_f64(),
+        is_partial: arguments.place.names_deployment(),
         blocked: blocked.as_ref().map(|failure| failure.error.clone()),
     };
     let output = if arguments.json { Output::Json } else { arguments.output };
@@ -205,20 +207,23 @@ fn end(answer: &Answer, place: &Place) -> Exit {
         }
         return Exit::Partial;
     }
-    let is_certain = answer.verdict.confidence == Confidence::Certain;
-    if let Some(observed) = answer.observed.as_ref().filter(|_| !is_certain) {
+    let named = place.names_deployment();
+    // More of the same could be seen, except where the text or the very exchange has proved it. Who only
+    // names a source may have logs in S3 and nothing more.
+    let verdict = &answer.verdict;
+    let is_certain = verdict.confidence == Confidence::Certain;
+    let is_settled = is_certain && (!named || verdict.about != About::Matches);
+    if let Some(observed) = answer.observed.as_ref().filter(|_| !is_settled) {
         say_unseen(&observed.unseen, "origin");
-        // Whoever named a deployment wants to know what is seen of it; others may have logs in S3 and
-        // nothing more.
         let is_missing = |unseen: &Unseen| matches!(unseen.trouble, Trouble::Missing(_));
-        let missing = observed.unseen.iter().filter(|unseen| is_missing(unseen)).count();
-        let saw_nothing = answer.evidence.is_none() && !observed.saw_anything();
-        if place.names_deployment() && missing < observed.unseen.len() {
-            return Exit::Partial;
-        }
-        // A name that nothing has is no deployment.
-        if place.names_deployment() && missing > 0 && saw_nothing {
-            return Exit::Unreachable;
+        let is_nowhere = observed.unseen.iter().all(is_missing) && !observed.saw_anything();
+        // Lines that nobody has written are not unseen.
+        let counts =
+            |unseen: &&Unseen| !is_missing(unseen) || unseen.action != Action::FilterLogEvents;
+        if named && observed.unseen.iter().any(|unseen| counts(&unseen)) {
+            // A name that nothing has is no deployment.
+            let saw_nothing = is_nowhere && answer.evidence.is_none();
+            return if saw_nothing { Exit::Unreachable } else { Exit::Partial };
         }
     }
     if answer.verdict.origin.is_some() { Exit::Answered } else { Exit::Unknown }

@@ -77,8 +77,8 @@ pub(super) fn lines(answer: &Answer) -> Vec<Line> {
             About::Nothing => {}
         }
     }
-    let is_certain = verdict.confidence == Confidence::Certain;
-    let unseen = answer.observed.iter().filter(|_| !is_certain);
+    let is_settled = verdict.confidence == Confidence::Certain && !answer.is_partial;
+    let unseen = answer.observed.iter().filter(|_| !is_settled);
     let unseen: Vec<_> = unseen.flat_map(|observed| &observed.unseen).take(UNSEEN).collect();
     for (index, unseen) in unseen.iter().enumerate() {
         line(if index == 0 { "unseen" } else { "" }, &unseen.to_string(), 1);
@@ -86,9 +86,14 @@ pub(super) fn lines(answer: &Answer) -> Vec<Line> {
     if let Some(blocked) = &answer.blocked {
         line("unseen", &format!("the logs: {blocked}"), 0);
     }
-    let denied = unseen.iter().any(|unseen| matches!(unseen.trouble, Trouble::Denied(_)));
     let unread = answer.evidence.iter().flat_map(|evidence| &evidence.unread);
-    if denied || answer.blocked.is_some() || unread.clone().any(|unread| unread.denied) {
+    let denied_logs = unread.filter(|unread| unread.denied).count() as u64;
+    if denied_logs > 0 {
+        let logs = count(denied_logs, "log");
+        line("unseen", &format!("s3:GetObject denied: {logs} known by their keys alone"), 1);
+    }
+    let denied = unseen.iter().any(|unseen| matches!(unseen.trouble, Trouble::Denied(_)));
+    if denied || answer.blocked.is_some() || denied_logs > 0 {
         line("fix", "analyzer permissions origin   prints the smallest policy that would", 1);
     }
     let doing = if verdict.origin.is_some() && verdict.say.is_some() { "do" } else { "check" };

@@ -37,6 +37,8 @@ pub struct Answer {
     pub observed: Option<Observed>,
     /// Whether every request is accounted for.
     pub sum: Option<Sum>,
+    /// A deployment was named of which something was not seen that counts.
+    pub is_partial: bool,
     /// Why the logs could not be looked at, where there is a source of them.
     pub blocked: Option<String>,
     /// Whose failure it was.

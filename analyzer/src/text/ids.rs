@@ -99,7 +99,9 @@ static MARKS: LazyLock<Marks> = LazyLock::new(|| {
             r"(?i)cpx_[0-9a-f]{{32}}|\breq_[0-9a-z]{{8,}}|{UUID}|\b[0-9a-f]{{16}}(?:-[a-z]{{3}})?\b"
         )),
         host: regex(r"(?i)\b(?:https?|wss?)://([a-z0-9._-]+|\[[0-9a-f:]+\])"),
-        time: regex(r"\b(20\d\d-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,]\d+)?(Z|[+-]\d\d:\d\d)?"),
+        time: regex(
+            r"\b(20\d\d-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,]\d+)?(Z|\s?[+-]\d\d:?\d\d\b)?",
+        ),
     }
 });
 
@@ -208,7 +210,9 @@ const PATH: &str = "/v1/responses";
 pub(crate) fn is_cut(squeezed: &str) -> bool {
     let Some((before, last)) = squeezed.rsplit_once(',') else { return false };
     let last = format!(",{last}");
-    let is_begun = FIELDS.iter().any(|field| field.starts_with(&last));
+    // Of an id that was begun a few characters are none yet.
+    let is_id = FIELDS[1..].iter().any(|field| last.starts_with(field));
+    let is_begun = is_id || FIELDS.iter().any(|field| field.starts_with(&last));
     let path = last.split_once("://").and_then(|(_, to)| to.find('/').map(|at| &to[at..]));
     let is_in_path = path.is_some_and(|path| path != PATH && PATH.starts_with(path));
     !before.is_empty() && (is_begun || is_in_path)
@@ -228,7 +232,12 @@ pub(crate) fn moment(words: &str) -> Option<Moment> {
     let found = MARKS.time.captures_iter(words).last()?;
     let (date, time) = (&found[1], &found[2]);
     if let Some(zone) = found.get(3) {
-        let at = format!("{date}T{time}{}", zone.as_str()).parse().ok()?;
+        let zone: String = zone.as_str().chars().filter(|c| !":  ".contains(*c)).collect();
+        let zone = match zone.split_at_checked(3) {
+            Some((hours, minutes)) => format!("{hours}:{minutes}"),
+            None => zone,
+        };
+        let at = format!("{date}T{time}{zone}").parse().ok()?;
         return Some(Moment { at, has_zone: true });
     }
     let civil: DateTime = format!("{date}T{time}").parse().ok()?;

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex, RegexSet, RegexSetBuilder};
 use schemas::catalogue::{CATALOGUE, ErrorCode};
 use schemas::origin::Origin;
-use schemas::symptom::{self, Breadth, Condition, ShowsId};
+use schemas::symptom::{self, Alone, Breadth, Condition, ShowsId};
 
 use crate::text::fold::{Squeezed, fold, squeeze};
 use crate::text::ids::{Ids, is_cut};
@@ -186,7 +186,17 @@ impl Rules {
                 |row| matches!(row.symptom.proves, Condition::Code(codes) if codes.contains(&code)),
             )
         };
+        // What is told of an answer goes before what stands around it of the developer's machine.
+        let is_local = |row: &usize| matches!(self.rows[*row].symptom.alone, Alone::Proven(_));
+        let tells_status = |row: &usize| {
+            let proves = self.rows[*row].symptom.proves;
+            matches!(proves, Condition::StatusInText(_) | Condition::Status(_))
+        };
         let whole = matched.iter().next();
+        let whole = match whole.filter(is_local).and_then(|_| matched.iter().find(tells_status)) {
+            Some(answer) => Some(answer),
+            None => whole,
+        };
         // A code in a body says more than the sentence around it.
         let says_little = whole.is_none_or(|row| {
             let proves = self.rows[row].symptom.proves;
@@ -242,11 +252,7 @@ impl Rules {
     }
 
     fn conclude(&self, reading: Reading<'_>, paste: &Paste, whole: &Piece) -> Recognised {
-        let mut found = Ids::of(&reading.piece.words);
-        if found.found.is_empty() && paste.pieces.len() < FEW_PIECES {
-            let of_all = Ids::of(&whole.words);
-            (found.found, found.of_lambda) = (of_all.found, of_all.of_lambda);
-        }
+        let found = ids_of(reading.piece, paste, whole);
         let Reading { piece, folded, squeezed, body, row, is_piece, ours, message } = reading;
         let symptom = row.map(|row| self.rows[row].symptom);
         let captures = row.and_then(|row| self.rows[row].captures(&squeezed.text));
@@ -309,6 +315,9 @@ impl Rules {
             Some(said) => wanted.words = said,
             None => wanted.words.clone_from(&folded),
         }
+        if squeezed.text.contains("(nobody)") {
+            (wanted.without_words, wanted.words) = (true, String::new());
+        }
         wanted.words_required &= !wanted.words.is_empty();
         wanted.is_broken = piece.words.contains('\n');
         if squeezed.text.contains(STREAM) {
@@ -361,6 +370,20 @@ impl Rules {
         };
         holds.all(same).then_some(first)
     }
+}
+
+/// Finds the ids of an error: its own, else those of what stands around it in a short paste. Those of
+/// another error are another answer's.
+fn ids_of(piece: &Piece, paste: &Paste, whole: &Piece) -> Ids {
+    let found = Ids::of(&piece.words);
+    if !found.found.is_empty() || paste.pieces.len() >= FEW_PIECES {
+        return found;
+    }
+    let others = paste.pieces.iter().filter(|piece| piece.mark == Mark::None);
+    let others: Vec<_> = others.map(|piece| &*piece.words).collect();
+    let is_all = others.len() == paste.pieces.len();
+    let around = if is_all { Ids::of(&whole.words) } else { Ids::of(&others.join("\n")) };
+    Ids { host: found.host, ..around }
 }
 
 /// Tells how much of a known text a squeezed one is.

@@ -11,7 +11,7 @@ use crate::aws::cloudwatch::{Observed, Sum, grouped};
 use crate::question::Question;
 use crate::text::ids::Host;
 use crate::verdict::evidence::Evidence;
-use crate::verdict::judge::{OLD, is_of_another_time};
+use crate::verdict::judge::{AHEAD, BEFORE, OLD, is_anothers, is_of_another_time};
 use crate::verdict::presume::did_not_pass;
 use crate::verdict::unlogged::{Made, Unlogged, act_behind};
 use crate::verdict::{About, Confidence, Doubt, Verdict};
@@ -67,8 +67,12 @@ fn beside(
     if rivals == 0 || made.count * 3 >= all * 2 {
         let mut found = made.verdict(question, evidence, observed);
         // Whoever was refused left no name; and old refusals are hardly the one that is seen now.
-        let anybodys = !question.filters.are_empty();
-        if rivals > 0 || anybodys || is_past || question.recognised.is_vague() {
+        let anybodys = !question.filters.are_empty() || is_anothers(recognised);
+        let elsewhen = recognised
+            .at
+            .filter(|text| text.has_zone)
+            .is_some_and(|text| text.at < made.first - AHEAD || text.at > made.last + BEFORE);
+        if rivals > 0 || anybodys || is_past || elsewhen || recognised.is_vague() {
             found.confidence = Confidence::Likely;
         }
         if is_past {
@@ -156,7 +160,8 @@ fn accounted(
     let looked_at_all = !evidence.is_partial() && evidence.left_out == 0;
     let is_open = verdict.confidence == Confidence::Unknown && evidence.total() == 0;
     let names_somebody = question.filters.developer.is_some() || question.filters.session.is_some();
-    let was_here = names_somebody && is_here;
+    // Whoever is asked about may be among the successes that were not read.
+    let was_here = names_somebody && (is_here || evidence.unread_successes > 0);
     if is_whole(sum) && is_open && would_be_logged && looked_at_all && !was_here {
         let mut elsewhere = Verdict::likely(
             Origin::Client,

@@ -80,6 +80,8 @@ pub struct Evidence {
     pub last_seen: Option<Timestamp>,
     /// Matches and logs in the last five minutes of the window.
     pub recent: (u64, u64),
+    /// Matches in the last five minutes, by origin.
+    pub recent_origins: BTreeMap<Origin, u64>,
     /// Successes after the last match.
     pub since_then: u64,
     /// Whether a Lambda function wrote logs that were read; `None` where none of them says.
@@ -194,7 +196,7 @@ impl Question {
                 continue;
             }
             *evidence.counts.entry(error.origin).or_default() += 1;
-            evidence.note_time(exchange.started_at, recent);
+            evidence.note_time(exchange.started_at, error.origin, recent);
             evidence.developers.extend(exchange.developer.clone());
             evidence.tokens.extend(exchange.token8.clone());
             evidence.models.extend(exchange.model.clone());
@@ -239,7 +241,7 @@ impl Question {
                 *evidence.counts.entry(origin).or_default() += 1;
                 evidence.by_key_only += 1;
                 evidence.tokens.extend(told.token8.map(|token| format!("{token:08x}")));
-                evidence.note_time(told.started_at, recent);
+                evidence.note_time(told.started_at, origin, recent);
             }
         }
         if let Some(last) = evidence.last_seen {
@@ -286,6 +288,14 @@ impl Evidence {
         })
     }
 
+    /// Returns the origin of most of what fails now: of two of three, and of three at least.
+    #[must_use]
+    pub fn recent_origin(&self) -> Option<Origin> {
+        let all: u64 = self.recent_origins.values().sum();
+        let most = self.recent_origins.iter().max_by_key(|(_, count)| **count);
+        most.filter(|(_, count)| **count >= 3 && **count * 3 >= all * 2).map(|(origin, _)| *origin)
+    }
+
     /// Counts the tokens hurt of which nobody knows whose they are.
     #[must_use]
     pub fn nameless_tokens(&self) -> u64 {
@@ -322,7 +332,10 @@ impl Evidence {
         self.tokens_seen = uses;
     }
 
-    fn note_time(&mut self, time: Timestamp, recent: Timestamp) {
+    fn note_time(&mut self, time: Timestamp, origin: Origin, recent: Timestamp) {
+        if time >= recent {
+            *self.recent_origins.entry(origin).or_default() += 1;
+        }
         self.first_seen = Some(self.first_seen.map_or(time, |first| first.min(time)));
         self.last_seen = Some(self.last_seen.map_or(time, |last| last.max(time)));
         self.recent.0 += u64::from(time >= recent);

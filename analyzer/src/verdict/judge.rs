@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use schemas::origin::Origin;
-use schemas::symptom::{Alone, Condition};
+use schemas::symptom::{Alone, Breadth, Condition};
 
 use crate::logs::classify::Exchange;
 use crate::question::Question;
 use crate::text::fold::fold;
-use crate::text::recognise::StreamEnding;
+use crate::text::ids::Host;
+use crate::text::recognise::{Extent, Recognised, StreamEnding};
 use crate::verdict::advice::{Advice, about};
 use crate::verdict::evidence::Evidence;
 use crate::verdict::presume::{did_not_pass, from_text, unfound, without_match};
@@ -34,16 +35,19 @@ const TODAY: SignedDuration = SignedDuration::from_hours(12);
 const ZONES: SignedDuration = SignedDuration::from_hours(14);
 
 /// How long before a text an exchange can have begun that it tells of: Lambda's longest, and some tries.
-const BEFORE: SignedDuration = SignedDuration::from_mins(20);
+pub(crate) const BEFORE: SignedDuration = SignedDuration::from_mins(20);
 
 /// How much the clock of a developer's machine may be behind.
-const AHEAD: SignedDuration = SignedDuration::from_mins(2);
+pub(crate) const AHEAD: SignedDuration = SignedDuration::from_mins(2);
 
 /// Fewer failures than this, which are over, may all be somebody else's.
 const FEW: u64 = 3;
 
 /// As many successes as this for each failure since then say that it is over.
 const MANY: u64 = 10;
+
+/// And as many that what failed was an exception, however often it failed.
+const FAR: u64 = 100;
 
 /// Judges. `evidence` is `None` when there is no source of logs.
 #[must_use]
@@ -218,6 +222,18 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
         ];
         return verdict;
     }
+    if let Some(now) = evidence.recent_origin().filter(|now| *now != origin) {
+        let mut verdict = Verdict::unknown("one layer failed before, and another one fails now.");
+        verdict.proof = vec![
+            format!("{total} matching: {}", shares(&ranking)),
+            format!("most of those of the last 5 min are of {now}"),
+        ];
+        verdict.next_steps = vec![
+            "what fails now: --since 5m; what failed before: --until".to_owned(),
+            "paste the whole line: an id in it leads to the one exchange".to_owned(),
+        ];
+        return verdict;
+    }
     let silence = question.recognised.wanted.ending == Some(StreamEnding::Silence);
     if silence && origin == Origin::Client {
         return from_silence(evidence, total);
@@ -241,7 +257,9 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
     let is_over = evidence.recent.0 == 0 && evidence.since_then >= MANY * total;
     let names_one = question.recognised.at.is_some() || question.is_only_ids();
     let anybodys = question.filters.are_empty() && !names_one;
-    let is_few = is_over && anybodys && total < FEW && question.recognised.ours.is_none();
+    let is_far = evidence.since_then >= FAR * total;
+    let is_few = is_over && anybodys && (total < FEW || is_far);
+    let is_few = is_few && question.recognised.ours.is_none();
     let elsewhen = is_of_another_moment(question, evidence);
     if elsewhen && let Some(text) = question.recognised.at {
         let at = text.at.strftime("%H:%M:%S");
@@ -277,6 +295,15 @@ fn ranking(question: &Question, evidence: &Evidence) -> Vec<(u64, Origin)> {
     let is_own = |exchange: &&Exchange| {
         exchange.error.as_ref().is_some_and(|error| error.code == code.entry().name)
     };
+    let says_it = |exchange: &Exchange| {
+        exchange.error.as_ref().is_some_and(|error| {
+            error.code != code.entry().name && fold(&error.message) == fold(code.entry().message)
+        })
+    };
+    // Somebody else said the very same.
+    if evidence.matches.iter().any(says_it) {
+        return all();
+    }
     let own: Vec<_> = evidence.matches.iter().filter(is_own).collect();
     let origins: BTreeSet<_> = own.iter().filter_map(|m| Some(m.error.as_ref()?.origin)).collect();
     match origins.len() {
@@ -299,9 +326,20 @@ fn is_open(question: &Question, evidence: &Evidence, origin: Origin) -> bool {
         && question.filters.developer.is_none()
         && question.filters.session.is_none();
     let names = question.is_only_ids();
+    // Keys that were wrong where they were read may be wrong where they were not.
+    let is_doubted = !evidence.mismatched.is_empty() && evidence.by_key_only > 0;
     let foreign_id = !recognised.ids.is_empty() && !names;
     let is_vague = recognised.is_vague() && !names;
-    undecided || evidence.is_partial() || (anybodys && !names) || foreign_id || is_vague
+    let anothers = is_doubted || foreign_id || is_vague || is_anothers(recognised);
+    undecided || evidence.is_partial() || (anybodys && !names) || anothers
+}
+
+/// Tells whether a text without an id may be of another program, or of another server: it stands inside
+/// other words, many programs print it, or it names an address that is not known to be this proxy's.
+pub(crate) fn is_anothers(recognised: &Recognised) -> bool {
+    let is_common = recognised.symptom.is_some_and(|s| s.breadth == Breadth::Common);
+    let is_told = recognised.symptom.is_some() && recognised.extent == Extent::Told;
+    recognised.ids.is_empty() && (is_common || is_told || recognised.host == Some(Host::Other))
 }
 
 /// Where the id decides, a text without one may be about an answer that never came by here, unless

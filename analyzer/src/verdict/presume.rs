@@ -134,9 +134,7 @@ pub(crate) fn from_text(recognised: &Recognised, asked: Option<(&Question, &Evid
         return passed_by(recognised, evidence);
     }
     let mut verdict = match (presumed(recognised, symptom), filtered) {
-        (Some(origin), _)
-            if symptom.alone == Alone::Proven(origin) && recognised.extent == Extent::Telling =>
-        {
+        (Some(origin), _) if symptom.alone == Alone::Proven(origin) && is_proof(recognised) => {
             Verdict::certain(origin, &sentence(symptom.explains))
         }
         (Some(origin), _) => {
@@ -153,6 +151,18 @@ pub(crate) fn from_text(recognised: &Recognised, asked: Option<(&Question, &Evid
     }
     verdict
 }
+
+/// Tells whether a text that only Codex can have printed was printed by it: it says so, nobody quotes
+/// it, and it carries nothing of an answer.
+fn is_proof(recognised: &Recognised) -> bool {
+    let is_codexs = recognised.folded.contains("codex")
+        || recognised.symptom.is_some_and(|symptom| symptom.id == OWN_WORDS);
+    let is_of_an_answer = !recognised.ids.is_empty() || !recognised.wanted.statuses.is_empty();
+    recognised.extent == Extent::Telling && is_codexs && !is_of_an_answer
+}
+
+/// The row whose words no other program is known to print.
+const OWN_WORDS: &str = "codex_missing_variable";
 
 /// Words of somebody whom this proxy does not talk to.
 fn of_vendor(vendor: &str, recognised: &Recognised) -> Verdict {

@@ -20,6 +20,17 @@ use crate::window::Window;
 /// How late metrics may be and still speak for the end of a window.
 const LATE: SignedDuration = SignedDuration::from_mins(15);
 
+/// A minute's figures stand under its beginning.
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+/// After this a figure that is not there is hardly on its way.
+const SETTLED: SignedDuration = SignedDuration::from_mins(5);
+
+/// Fewer failures than this beside so many invocations for each are an exception, which may not be the
+/// one that is asked about.
+const FEW: u64 = 3;
+const MANY: u64 = 10;
+
 /// What AWS says about failures of the kind that is asked about.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unlogged {
@@ -58,6 +69,11 @@ pub fn act_behind(recognised: &Recognised) -> Option<AwsAct> {
         return None;
     }
     let symptom = recognised.symptom?;
+    // Of a time-out Lambda says 502; a page with a 504 is another server's.
+    let is_anothers = wanted.statuses.contains(&504) || recognised.host == Some(Host::Other);
+    if is_anothers {
+        return None;
+    }
     let is_bare = recognised.would_show_id || !wanted.words_required;
     symptom.unlogged.or(match (wanted.statuses.as_slice(), wanted.ending) {
         ([429], _) => Some(AwsAct::Throttle),
@@ -152,6 +168,14 @@ fn by_refusals(
     let Some(count) = refused(&observed.totals(window), logged, refusals) else {
         return Unlogged::Unknown(act);
     };
+    // Requests of which nobody knows yet what became of them.
+    let is_unsettled = observed.minutes.iter().any(|minute| {
+        let came = minute.counts.url_requests.is_some_and(|came| came > 0);
+        came && minute.counts.invocations.is_none() && window.contains(minute.at)
+    });
+    if count == 0 && is_unsettled && logged == 0 {
+        return Unlogged::Unknown(act);
+    }
     // The periods tell when; they are not held against the logs one by one.
     let figure = |counts: &Counts| match count {
         0 => counts.url_requests.map(|_| 0),
@@ -211,7 +235,7 @@ impl Made {
         let excludes = match self.act {
             AwsAct::Forbid => self.nobody_ran(evidence, observed),
             AwsAct::TooLarge => is_its_own,
-            AwsAct::Throttle | AwsAct::Die | AwsAct::Cut => true,
+            AwsAct::Throttle | AwsAct::Die | AwsAct::Cut => !self.is_exception(observed),
         };
         if excludes {
             verdict.confidence = Confidence::Certain;
@@ -224,19 +248,33 @@ impl Made {
         verdict
     }
 
-    /// Tells whether no request got through since the first of these, by metrics and by logs.
+    /// Tells whether no request got through since the first of these, by metrics, by logs, and by what
+    /// still runs. Metrics come late: without a data point of invocations they have to have had time.
     fn nobody_ran(&self, evidence: Option<&Evidence>, observed: &Observed) -> bool {
         let since = Window { since: self.first, until: observed.window.until };
         let ran = observed.totals(&since).invocations;
         let has_log = evidence.and_then(|logs| logs.newest_log).is_some_and(|at| at >= self.first);
-        !has_log && (ran == Some(0) || (ran.is_none() && evidence.is_some()))
+        let had_time = observed.asked_at.duration_since(self.first) >= SETTLED;
+        let is_none = ran == Some(0) || (ran.is_none() && evidence.is_some() && had_time);
+        is_none && !has_log && observed.in_flight.is_empty()
+    }
+
+    /// Tells whether these are an exception beside what ran well.
+    fn is_exception(&self, observed: &Observed) -> bool {
+        let ran = observed.totals(&observed.window).invocations.unwrap_or(0);
+        self.count < FEW && ran >= MANY * self.count
     }
 
     fn why(&self, observed: &Observed) -> String {
         match (self.act, self.died_of) {
             (AwsAct::Throttle, _) => {
+                let span = Window { since: self.first, until: self.last + MINUTE };
+                let most = observed.totals(&span).concurrent_max;
+                let were_busy = |slots: u32| most.is_none_or(|most| most >= u64::from(slots));
                 let slots = match observed.reserved() {
-                    Some(Reserved::Slots(slots)) => format!("all {slots} slots were busy"),
+                    Some(Reserved::Slots(slots)) if were_busy(slots) => {
+                        format!("all {slots} slots were busy")
+                    }
                     _ => "no slot was free".to_owned(),
                 };
                 format!("Lambda refused the request, {slots}. The proxy never saw it.")
@@ -276,8 +314,7 @@ impl Made {
 
     /// `CloudWatch 02:30-02:40: 318 throttles, 366 ran, concurrency 25 of 25; 0 logged 429s`
     pub(crate) fn proof(&self, question: &Question, observed: &Observed, logged: u64) -> String {
-        // A minute's figures stand under its beginning.
-        let end = self.last + SignedDuration::from_mins(1);
+        let end = self.last + MINUTE;
         let span = Window { since: self.first, until: end };
         let counts = observed.totals(&span);
         let time = |time: Timestamp| time.strftime("%H:%M").to_string();

@@ -100,7 +100,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "codex_missing_variable",
         Client,
-        r#"missing environment variable: [`"']?[a-z0-9_]*(?:codex|openai|llm|gpt)"#,
+        r#"missing environment variable: ["']?[a-z0-9_]*(?:codex|openai|llm|gpt)[a-z0-9_]*["']?(?:\.|$)"#,
     )
     .texts(&["Missing environment variable: `OPENAI_API_KEY`."])
     .local()
