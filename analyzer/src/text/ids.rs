@@ -10,7 +10,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use regex::Regex;
 
-use crate::text::paste::joined;
+use crate::text::paste::{Mark, Paste, Piece, joined};
 
 /// Where a request went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,9 @@ const LABELS: [&str; 23] = [
     "run",
     "resume",
 ];
+
+/// A paste of more pieces than this is not read once more as one piece.
+pub(crate) const FEW_PIECES: usize = 20;
 
 static MARKS: LazyLock<Marks> = LazyLock::new(|| {
     let regex = |pattern: &str| Regex::new(pattern).expect("tested");
@@ -166,6 +169,22 @@ pub(crate) fn is_only_ids(folded: &str) -> bool {
     rest != folded && words.all(|word| LABELS.contains(&word))
 }
 
+impl Ids {
+    /// Finds the ids of an error: its own, else those of what stands around it in a short paste. Those of
+    /// another error are another answer's.
+    pub(crate) fn of_error(piece: &Piece, paste: &Paste, whole: &Piece) -> Self {
+        let found = Self::of(&piece.words);
+        if !found.found.is_empty() || paste.pieces.len() >= FEW_PIECES {
+            return found;
+        }
+        let others = paste.pieces.iter().filter(|piece| piece.mark == Mark::None);
+        let others: Vec<_> = others.map(|piece| &*piece.words).collect();
+        let is_all = others.len() == paste.pieces.len();
+        let around = if is_all { Self::of(&whole.words) } else { Self::of(&others.join("\n")) };
+        Self { host: found.host, ..around }
+    }
+}
+
 fn has_digits(id: &str) -> bool {
     id.bytes().filter(u8::is_ascii_digit).count() >= 2
 }
@@ -250,6 +269,13 @@ pub(crate) fn moment(words: &str) -> Option<Moment> {
 pub(crate) fn is_of_anthropic(id: &str) -> bool {
     let digits = id.strip_prefix("req_01");
     digits.is_some_and(|digits| digits.bytes().any(|digit| !digit.is_ascii_hexdigit()))
+}
+
+/// Tells whether an id is Cloudflare's: 16 hex digits and an airport, or the beginning of them.
+pub(crate) fn is_ray(id: &str) -> bool {
+    let Some((digits, place)) = id.split_once('-') else { return false };
+    let is_place = place.len() == 3 && place.bytes().all(|byte| byte.is_ascii_uppercase());
+    is_place && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]

@@ -12,20 +12,14 @@ use schemas::origin::Origin;
 use schemas::symptom::{self, Alone, Breadth, Condition, ShowsId};
 
 use crate::text::fold::{Squeezed, fold, squeeze};
-use crate::text::ids::{Ids, is_cut};
+use crate::text::ids::{FEW_PIECES, Ids, is_cut};
 use crate::text::paste::{self, Body, Mark, Paste, Piece};
 use crate::text::row::{Fragment, Row, SHORTEST_PIECE, without_spaces};
-use crate::text::wanted::wants;
 pub use crate::text::wanted::{Extent, Recognised, StreamEnding, Wanted};
-
-/// A paste of more pieces than this is not read once more as one piece.
-const FEW_PIECES: usize = 20;
+use crate::text::wanted::{extent, wants};
 
 /// A message longer than this may have been cut by the client.
 const CUT_BYTES: usize = 500;
-
-/// Bytes, squeezed, of what programs put before an error: a time, a name, "error".
-const BEFORE_BYTES: usize = 60;
 
 /// How Codex begins to tell of a stream that began well, squeezed.
 const STREAM: &str = "streamdisconnectedbeforecompletion:";
@@ -252,7 +246,7 @@ impl Rules {
     }
 
     fn conclude(&self, reading: Reading<'_>, paste: &Paste, whole: &Piece) -> Recognised {
-        let found = ids_of(reading.piece, paste, whole);
+        let found = Ids::of_error(reading.piece, paste, whole);
         let Reading { piece, folded, squeezed, body, row, is_piece, ours, message } = reading;
         let symptom = row.map(|row| self.rows[row].symptom);
         let captures = row.and_then(|row| self.rows[row].captures(&squeezed.text));
@@ -369,33 +363,6 @@ impl Rules {
             symptom.proves == of_first.proves && symptom.alone == of_first.alone
         };
         holds.all(same).then_some(first)
-    }
-}
-
-/// Finds the ids of an error: its own, else those of what stands around it in a short paste. Those of
-/// another error are another answer's.
-fn ids_of(piece: &Piece, paste: &Paste, whole: &Piece) -> Ids {
-    let found = Ids::of(&piece.words);
-    if !found.found.is_empty() || paste.pieces.len() >= FEW_PIECES {
-        return found;
-    }
-    let others = paste.pieces.iter().filter(|piece| piece.mark == Mark::None);
-    let others: Vec<_> = others.map(|piece| &*piece.words).collect();
-    let is_all = others.len() == paste.pieces.len();
-    let around = if is_all { Ids::of(&whole.words) } else { Ids::of(&others.join("\n")) };
-    Ids { host: found.host, ..around }
-}
-
-/// Tells how much of a known text a squeezed one is.
-fn extent(is_piece: bool, captures: Option<&Captures<'_>>, squeezed: &str) -> Extent {
-    let is_first = captures.and_then(|captures| captures.get(0)).is_some_and(|found| {
-        let before = &squeezed[..found.start()];
-        before.len() <= BEFORE_BYTES && !before.contains(['"', '\u{201c}', '\u{201d}'])
-    });
-    match (is_piece, is_first) {
-        (true, _) => Extent::Piece,
-        (false, true) => Extent::Telling,
-        (false, false) => Extent::Told,
     }
 }
 

@@ -122,6 +122,25 @@ pub enum StreamEnding {
     Said,
 }
 
+/// Bytes, squeezed, of what programs put before an error: a time, a name, "error".
+const BEFORE_BYTES: usize = 60;
+
+/// Tells how much of a known text a squeezed one is.
+pub(crate) fn extent(is_piece: bool, captures: Option<&Captures<'_>>, squeezed: &str) -> Extent {
+    let is_first = captures.and_then(|captures| captures.get(0)).is_some_and(|found| {
+        let before = &squeezed[..found.start()];
+        // JSON has its quotes, too, but no words before the first of them.
+        let quote = before.find(['"', '\u{201c}', '\u{201d}']);
+        let is_quoted = quote.is_some_and(|at| before[..at].chars().any(char::is_alphabetic));
+        before.len() <= BEFORE_BYTES && !is_quoted
+    });
+    match (is_piece, is_first) {
+        (true, _) => Extent::Piece,
+        (false, true) => Extent::Telling,
+        (false, false) => Extent::Told,
+    }
+}
+
 /// Makes what a row wants searched for, with what its pattern took from the text.
 pub(crate) fn wants(
     symptom: &Symptom,

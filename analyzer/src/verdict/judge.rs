@@ -339,7 +339,12 @@ fn is_open(question: &Question, evidence: &Evidence, origin: Origin) -> bool {
 pub(crate) fn is_anothers(recognised: &Recognised) -> bool {
     let is_common = recognised.symptom.is_some_and(|s| s.breadth == Breadth::Common);
     let is_told = recognised.symptom.is_some() && recognised.extent == Extent::Told;
-    recognised.ids.is_empty() && (is_common || is_told || recognised.host == Some(Host::Other))
+    match recognised.host {
+        _ if !recognised.ids.is_empty() => false,
+        Some(Host::Lambda) => false,
+        Some(Host::Other) => true,
+        _ => is_common || is_told,
+    }
 }
 
 /// Where the id decides, a text without one may be about an answer that never came by here, unless

@@ -147,3 +147,80 @@ fn a_client_that_hung_up_soon_did_not_wait_in_vain() {
     left.duration_ms = Some(301_000.0);
     assert!(wanted.matches(&left));
 }
+
+#[test]
+fn what_other_programs_say_of_a_machine_is_not_proved_to_be_codexs() {
+    for text in [
+        "az: AADSTS700082: The refresh token has expired due to inactivity",
+        "error: could not parse .cargo/config.toml:3:4",
+        "docker: failed to read auth.json",
+        "Missing environment variable: OPENAI_API_KEY (langchain)",
+        "Codex: turn aborted: exceeded retry limit, last status: 429 Too Many Requests, request id: req_0123456789abcdef",
+    ] {
+        assert_ne!(verdict(text, &evidence(&[])).1, Confidence::Certain, "{text}");
+    }
+}
+
+#[test]
+fn a_text_of_many_programs_or_of_another_address_is_never_certain_without_an_id() {
+    let mut failed = failure(500, Origin::Openai, "server_error");
+    failed.searched = "internal server error".to_owned();
+    let logged = evidence(&[failed]);
+    for text in [
+        "Internal Server Error",
+        "npm install @openai/codex failed: 500 Internal Server Error",
+        "unexpected status 500 Internal Server Error: internal server error, url: https://otherproxy.corp/v1/responses",
+    ] {
+        assert_ne!(verdict(text, &logged).1, Confidence::Certain, "{text}");
+    }
+}
+
+#[test]
+fn the_id_of_another_error_is_not_this_ones() {
+    let first = "■ unexpected status 500 Internal Server Error: x, url: https://h.lambda-url.eu.on.aws/v1/responses, request id: req_aaaacafe12345678";
+    let last = "■ exceeded retry limit, last status: 429 Too Many Requests";
+    let both = recognise(&format!("{first}\n{last}"));
+    assert!(both.ids.is_empty(), "{:?}", both.ids);
+    assert!(both.would_show_id);
+    let near = recognise(&format!("{last},\n  request id: req_aaaacafe12345678"));
+    assert_eq!(near.ids, ["req_aaaacafe12345678"]);
+}
+
+#[test]
+fn of_an_id_that_was_begun_nobody_says_that_there_is_none() {
+    for begun in ["re", "req_", "req_1", "cpx", "cf-ray: 8f"] {
+        let text = format!(
+            "exceeded retry limit, last status: 429 Too Many Requests, request id: {begun}"
+        );
+        assert!(!recognise(&text).would_show_id, "{text}");
+    }
+}
+
+#[test]
+fn an_answer_without_a_body_is_none_that_had_words() {
+    let wanted = recognise("openai.InternalServerError: 500 status code (no body)").wanted;
+    assert!(wanted.without_words);
+    assert!(!wanted.matches(&failure(500, Origin::Openai, "server_error")));
+}
+
+#[test]
+fn who_fails_now_is_not_who_failed_before() {
+    let before = failure(502, Origin::Network, "proxy_upstream_failed");
+    let now = failure(502, Origin::OpenaiEdge, "edge_502");
+    let mut mixed = evidence(&vec![before; 20]);
+    mixed.counts.insert(Origin::OpenaiEdge, 4);
+    mixed.matches.extend(vec![now; 4]);
+    mixed.recent_origins.insert(Origin::OpenaiEdge, 4);
+    let found = judge(&question("unexpected status 502 Bad Gateway"), Some(&mixed));
+    assert_eq!((found.origin, found.confidence), (None, Confidence::Unknown), "{found:?}");
+    assert!(found.proof[1].contains("openai_edge"), "{found:?}");
+}
+
+#[test]
+fn a_handful_of_failures_among_hundreds_of_successes_is_not_what_goes_on() {
+    let failed = failure(500, Origin::Openai, "server_error");
+    let mut three = evidence(&vec![failed; 3]);
+    three.last_seen = Some(question(HIGH_DEMAND).now - SignedDuration::from_mins(55));
+    three.since_then = 2_000;
+    assert_eq!(verdict(HIGH_DEMAND, &three), (Some(Origin::Openai), Confidence::Likely));
+}

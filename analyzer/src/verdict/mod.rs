@@ -10,6 +10,7 @@ mod rate;
 mod presume;
 pub mod judge;
 pub mod unlogged;
+mod made;
 pub mod corroborate;
 
 use schemas::origin::{Acts, Origin};

@@ -9,7 +9,7 @@ use schemas::origin::{Acts, Origin};
 use schemas::symptom::{Alone, Condition, Symptom};
 
 use crate::question::Question;
-use crate::text::ids::Host;
+use crate::text::ids::{Host, is_ray};
 use crate::text::recognise::{Extent, Recognised};
 use crate::verdict::advice::{Advice, about};
 use crate::verdict::evidence::Evidence;
@@ -396,11 +396,4 @@ pub(crate) fn decided_by_id(recognised: &Recognised) -> Option<Origin> {
         (None, Some(401)) => Some(Origin::Proxy),
         _ => None,
     }
-}
-
-/// Tells whether an id is Cloudflare's: 16 hex digits and an airport, or the beginning of them.
-fn is_ray(id: &str) -> bool {
-    let Some((digits, place)) = id.split_once('-') else { return false };
-    let is_place = place.len() == 3 && place.bytes().all(|byte| byte.is_ascii_uppercase());
-    is_place && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
