@@ -2,8 +2,13 @@
 //!
 //! Metrics are one cheap question. The lines of the log group are many, so they are read only where they
 //! can decide: when the text is of a kind that leaves no log, when no log holds the failure, or when S3
-//! refused records, which the proxy counts in a metric. Such a record stands among those lines, and
-//! counts as the log that it is. What may not be seen of the one is left to the other.
+//! may have refused records, which the proxy counts in a metric. Such a record stands among those lines,
+//! and counts as the log that it is; a damaged one counts as a log that cannot be read. What may not be
+//! seen of the one is left to the other.
+//!
+//! What was asked of AWS and not seen makes an answer partial where it could have changed it
+//! ([`Inquiry::lacks`]): records that S3 refused and that could not be read, always; anything else only
+//! of a deployment that somebody named. Beside a bucket alone AWS is asked in passing.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -12,19 +17,21 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemas::key::LogKey;
 use schemas::spill::Spilled;
 use schemas::view::RecordView;
 use tokio::time::timeout;
 
+use crate::aws::Trouble;
 use crate::aws::aside::look_aside;
 use crate::aws::cloudwatch::{Observed, Scope, Sum, observe};
 use crate::aws::deployment::Deployment;
+use crate::aws::permission::Action;
 use crate::logs::classify::{Exchange, classify};
 use crate::logs::decode::{Decoder, RECORD_LIMIT};
 use crate::logs::list::{Entry, Logs};
-use crate::logs::read::Reading;
+use crate::logs::read::{Reading, Unread};
 use crate::logs::scan::Scanned;
 use crate::question::Question;
 use crate::verdict::advice::name_deployment;
@@ -46,24 +53,69 @@ pub struct Inquiry {
     pub observed: Option<Observed>,
     /// Whether every request is accounted for, as far as AWS and the logs tell.
     pub sum: Option<Sum>,
+    /// What could have changed the answer was asked for and not seen.
+    pub lacks: bool,
 }
 
-/// For so long AWS is waited for, where the logs are certain of something that it cannot have done: what
-/// it could add is that there are more of them.
-const AFTER_LOGS: Duration = Duration::from_secs(10);
+/// Why AWS is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Somebody named the deployment.
+    ByName,
+    /// The logs are on AWS, so it may know more.
+    InPassing,
+}
+
+impl Asked {
+    /// For so long AWS is waited for, where the logs are certain of something that it cannot have done:
+    /// what it could add is that there are more of them.
+    fn patience(self) -> Duration {
+        match self {
+            Self::ByName => Duration::from_secs(10),
+            Self::InPassing => Duration::from_secs(3),
+        }
+    }
+}
+
+/// Why the logs could not be looked at.
+#[derive(Debug)]
+pub enum Barred<E> {
+    /// Whoever asks has to say something first.
+    Ends(E),
+    /// The rest can be asked all the same.
+    GoesOn(E),
+}
+
+/// What is known of records that S3 refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spills {
+    /// There are none, or all of them were read.
+    Settled,
+    /// Nobody could say whether there are any.
+    Unknown,
+    /// There are some, and they could not be read.
+    Unread(u64),
+}
+
+/// How far the metric of refused records may be behind the logs and still speak for them.
+const BEHIND: SignedDuration = SignedDuration::from_mins(5);
 
 /// Inquires. `look` reads the logs, where there is a source of them; `deployment` finds out whom to ask
 /// on AWS, where there is anybody. What AWS does not say is no error; why the logs could not be looked
 /// at comes back beside what could be said without them.
+///
+/// # Errors
+///
+/// What ends `look` for good.
 pub async fn inquire<E>(
     question: &Question,
-    look: Option<impl Future<Output = Result<Scanned, E>>>,
+    look: Option<impl Future<Output = Result<Scanned, Barred<E>>>>,
     deployment: Option<impl Future<Output = Deployment>>,
-) -> (Inquiry, Option<E>) {
+    asked: Asked,
+) -> Result<(Inquiry, Option<E>), E> {
     let window = Window { since: question.window.since, until: asked_until(question) };
-    let leaves_no_log = act_behind(&question.recognised).is_some();
-    let scope = if leaves_no_log { Scope::MetricsAndLines } else { Scope::Metrics };
     let act = act_behind(&question.recognised);
+    let scope = if act.is_some() { Scope::MetricsAndLines } else { Scope::Metrics };
     let ask = async |deployment: &Deployment, scope| {
         let mut observed = Box::pin(observe(deployment, &window, scope, question.now)).await;
         Box::pin(look_aside(&mut observed, deployment, act)).await;
@@ -76,37 +128,158 @@ pub async fn inquire<E>(
     };
     let look = async {
         match look {
-            Some(look) => look.await.map_or_else(|error| (None, Some(error)), |l| (Some(l), None)),
-            None => (None, None),
+            Some(look) => match look.await {
+                Ok(looked) => Ok((Some(looked), None)),
+                Err(Barred::GoesOn(error)) => Ok((None, Some(error))),
+                Err(Barred::Ends(error)) => Err(error),
+            },
+            None => Ok((None, None)),
         }
     };
     let ((looked, error), watched) = match select(pin!(look), pin!(watch)).await {
-        Either::Left(((looked, error), watch)) => {
+        Either::Left((looked, watch)) => {
+            let (looked, error) = looked?;
             let alone = conclude(question, looked.as_ref(), None);
-            let is_certain = !leaves_no_log && alone.verdict.confidence == Confidence::Certain;
+            let is_certain = act.is_none() && alone.verdict.confidence == Confidence::Certain;
+            if is_certain && (is_settled(&alone) || !may_have_spilled(&alone, asked)) {
+                return Ok((alone, error));
+            }
             let watched = if is_certain {
-                timeout(AFTER_LOGS, watch).await.unwrap_or(None)
+                match timeout(asked.patience(), watch).await {
+                    Ok(watched) => watched,
+                    Err(_) => return Ok((unanswered(alone, asked), error)),
+                }
             } else {
                 watch.await
             };
             ((looked, error), watched)
         }
-        Either::Right((watched, look)) => (look.await, watched),
+        Either::Right((watched, look)) => (look.await?, watched),
     };
+    let looked = looked.as_ref();
     let Some((deployment, observed)) = watched else {
-        return (conclude(question, looked.as_ref(), None), error);
+        return Ok((conclude(question, looked, None), error));
     };
-    let spills = observed.totals(&window).spills;
-    let first = conclude(question, looked.as_ref(), Some(observed));
-    // Without a data point nobody knows whether records were refused.
-    let has_all_logs = spills == Some(0) || looked.is_none();
+    let has_all_logs = looked.is_none_or(|looked| {
+        is_nowhere(&observed) || spills(&observed, &window, looked) == Spills::Settled
+    });
+    let first = conclude(question, looked, Some(observed.clone()));
     let decides = first.verdict.confidence == Confidence::Certain
         || first.evidence.as_ref().is_some_and(|evidence| evidence.total() > 0);
-    if (decides && (has_all_logs || is_settled(&first))) || scope == Scope::MetricsAndLines {
-        return (first, error);
+    let is_enough =
+        decides && (has_all_logs || is_settled(&first) || !may_have_spilled(&first, asked));
+    if is_enough || scope == Scope::MetricsAndLines {
+        return Ok((weigh(first, &observed, &window, looked, asked), error));
     }
     let observed = ask(&deployment, Scope::MetricsAndLines).await;
-    (conclude(question, looked.as_ref(), Some(observed)), error)
+    let second = conclude(question, looked, Some(observed.clone()));
+    Ok((weigh(second, &observed, &window, looked, asked), error))
+}
+
+/// AWS was not waited for any longer: of a deployment that was named, that is said.
+fn unanswered(mut inquiry: Inquiry, asked: Asked) -> Inquiry {
+    if asked == Asked::ByName {
+        let seconds = asked.patience().as_secs();
+        inquiry.verdict.confidence = Confidence::Likely;
+        inquiry.verdict.other =
+            Some(format!("CloudWatch did not say within {seconds} s whether S3 refused more"));
+        inquiry.lacks = true;
+    }
+    inquiry
+}
+
+/// Takes back the certainty that records could refute which S3 refused and nobody could read, and tells
+/// whether anything is lacking.
+fn weigh(
+    mut inquiry: Inquiry,
+    observed: &Observed,
+    window: &Window,
+    looked: Option<&Scanned>,
+    asked: Asked,
+) -> Inquiry {
+    let rests_on_logs =
+        inquiry.verdict.about == About::Matches && may_have_spilled(&inquiry, asked);
+    let spills = match looked {
+        Some(looked) if !is_settled(&inquiry) => spills(observed, window, looked),
+        _ => Spills::Settled,
+    };
+    let doubt = match spills {
+        Spills::Unread(count) => {
+            Some(format!("CloudWatch: S3 refused {count} more, which were not read"))
+        }
+        Spills::Unknown if rests_on_logs && asked == Asked::ByName && !is_nowhere(observed) => {
+            Some("CloudWatch does not tell whether S3 refused more".to_owned())
+        }
+        Spills::Unknown | Spills::Settled => None,
+    };
+    let verdict = &mut inquiry.verdict;
+    if let Some(doubt) = doubt {
+        inquiry.lacks = true;
+        if rests_on_logs && verdict.confidence == Confidence::Certain {
+            verdict.confidence = Confidence::Likely;
+        }
+        // Where a right is missing, that says it.
+        let is_said = spills == Spills::Unknown && !observed.unseen.is_empty();
+        verdict.other = match (verdict.other.take(), is_said) {
+            (other, true) => other,
+            (Some(other), false) => Some(format!("{other}; {doubt}")),
+            (None, false) => Some(doubt),
+        };
+    }
+    let decides = |action| {
+        matches!(
+            action,
+            Action::GetMetricData | Action::FilterLogEvents | Action::GetFunctionConfiguration
+        )
+    };
+    // Where there is none, there is nothing to be seen of it.
+    let is_gap = |trouble: &Trouble| !matches!(trouble, Trouble::Missing(_));
+    let is_open = verdict.confidence != Confidence::Certain && asked == Asked::ByName;
+    inquiry.lacks |=
+        is_open && observed.unseen.iter().any(|it| decides(it.action) && is_gap(&it.trouble));
+    inquiry
+}
+
+/// Says what is known of records that S3 refused. The proxy counts them under the time at which their
+/// exchange began; no data point is not zero.
+fn spills(observed: &Observed, window: &Window, looked: &Scanned) -> Spills {
+    // A function that never wrote a line has no log group.
+    let has_no_lines = observed.configuration.is_some()
+        && observed.unseen.iter().any(|unseen| {
+            unseen.action == Action::FilterLogEvents
+                && matches!(unseen.trouble, Trouble::Missing(_))
+        });
+    if observed.saw_lines() || has_no_lines {
+        return Spills::Settled;
+    }
+    let minutes = || observed.minutes.iter().filter(|it| window.overlaps(it.at, it.end()));
+    let counted = minutes().filter_map(|it| Some((it.end(), it.counts.spills?)));
+    let Some(newest) = counted.clone().map(|(end, _)| end).max() else { return Spills::Unknown };
+    let count = counted.map(|(_, count)| count).sum();
+    let ran = minutes().filter(|it| it.counts.invocations.is_some()).map(|it| it.at);
+    let logged = looked.logs.entries.iter().map(|entry| entry.time);
+    let is_behind = ran.chain(logged).max().is_some_and(|time| time > newest + BEHIND);
+    match count {
+        0 if is_behind => Spills::Unknown,
+        0 => Spills::Settled,
+        count => Spills::Unread(count),
+    }
+}
+
+/// Tells whether AWS knows no such function: then it refused and spilled nothing.
+pub(crate) fn is_nowhere(observed: &Observed) -> bool {
+    let is_missing = observed.unseen.iter().any(|unseen| {
+        unseen.action == Action::GetFunctionConfiguration
+            && matches!(unseen.trouble, Trouble::Missing(_))
+    });
+    is_missing && !observed.saw_anything()
+}
+
+/// Tells whether records can stand in CloudWatch Logs in the place of logs: outside Lambda there is none,
+/// unless somebody says that a function writes here too.
+fn may_have_spilled(inquiry: &Inquiry, asked: Asked) -> bool {
+    let wrote_none = |evidence: &Evidence| evidence.on_lambda == Some(false);
+    asked == Asked::ByName || !inquiry.evidence.as_ref().is_some_and(wrote_none)
 }
 
 /// Tells whether more logs would change nothing: the text alone proves it, or the very exchange is here.
@@ -132,8 +305,8 @@ fn conclude(
         if let Some(observed) = &mut observed {
             forget_logged(observed, &logs);
             sum = Some(add_up(question, observed, &logs));
-            if !observed.spilled.is_empty() {
-                take_spilled(&observed.spilled, logs.to_mut(), &mut reading);
+            if !observed.spilled.is_empty() || !observed.broken_spills.is_empty() {
+                take_spilled(observed, &question.window, logs.to_mut(), &mut reading);
             }
         }
         question.gather(&logs, &looked.selection, reading)
@@ -149,7 +322,7 @@ fn conclude(
     };
     // Where only the exchanges of ids were looked for, nobody has counted the logs.
     let counted = looked.is_none_or(|looked| looked.logs.looked.is_none());
-    Inquiry { verdict, evidence, observed, sum: sum.filter(|_| counted) }
+    Inquiry { verdict, evidence, observed, sum: sum.filter(|_| counted), lacks: false }
 }
 
 /// Holds the metrics against the logs, over the part of the window that both cover whole.
@@ -174,11 +347,32 @@ fn forget_logged(observed: &mut Observed, logs: &Logs) {
 }
 
 /// Takes records that S3 refused, and that have not found their place since, as the logs that they are.
-fn take_spilled(spilled: &[Spilled], logs: &mut Logs, reading: &mut Reading) {
-    for (entry, exchange) in spilled.iter().filter_map(understand) {
-        logs.entries.push(entry);
-        reading.read += 1;
-        reading.exchanges.push(exchange);
+/// Of a damaged one the key tells what it tells of a log that cannot be read.
+fn take_spilled(observed: &Observed, window: &Window, logs: &mut Logs, reading: &mut Reading) {
+    let mut damaged: Vec<_> = observed.broken_spills.iter().collect();
+    for spilled in &observed.spilled {
+        match understand(spilled) {
+            Some((entry, _)) if !window.contains(entry.time) => {}
+            Some((entry, exchange)) => {
+                logs.entries.push(entry);
+                reading.read += 1;
+                reading.exchanges.push(exchange);
+            }
+            None => damaged.push(&spilled.key),
+        }
+    }
+    for key in damaged {
+        let told = LogKey::parse(key);
+        if told.is_some_and(|told| !window.contains(told.started_at)) {
+            continue;
+        }
+        let time = told.map(|told| told.started_at);
+        logs.entries.extend(time.map(|time| Entry { key: key.clone(), bytes: 0, told, time }));
+        reading.unread.push(Unread {
+            key: key.clone(),
+            why: "S3 refused it, and in CloudWatch Logs a part is missing or damaged".to_owned(),
+            denied: false,
+        });
     }
     logs.entries.sort_unstable_by(|a, b| b.time.cmp(&a.time).then_with(|| b.key.cmp(&a.key)));
     reading
@@ -198,62 +392,5 @@ fn understand(spilled: &Spilled) -> Option<(Entry, Exchange)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use jiff::SignedDuration;
-    use schemas::key::ExchangeId;
-    use schemas::origin::Origin;
-    use schemas::record::LogRecord;
-
-    use super::*;
-    use crate::logs::read::Reading;
-    use crate::question::{Filters, Selection};
-    use crate::text::recognise::recognise;
-
-    /// A record that S3 refused, out of the golden samples.
-    fn spilled() -> (LogRecord, Spilled) {
-        let sample = include_str!("../../schemas/samples/proxy_upstream_failed.json");
-        let record: LogRecord = serde_json::from_str(sample).expect("a sample is a record");
-        let key = LogKey {
-            started_at: record.started_at,
-            exchange_id: ExchangeId::parse(&record.exchange_id).expect("an id"),
-            token8: None,
-            status: record.status,
-            error_origin: record.error.as_ref().map(|error| error.origin),
-        };
-        (record, Spilled { key: key.to_string(), bytes: sample.as_bytes().to_vec() })
-    }
-
-    #[test]
-    fn a_record_that_s3_refused_counts_as_the_log_that_it_is_and_once() {
-        let (record, spilled) = spilled();
-        let hour = SignedDuration::from_hours(1);
-        let now = record.started_at + hour;
-        let question = Question {
-            recognised: recognise("upstream request failed"),
-            window: Window { since: record.started_at - hour, until: now },
-            filters: Filters::default(),
-            all: false,
-            max: None,
-            now,
-        };
-        let mut observed = Observed::nothing("codex-proxy", question.window.clone(), now);
-        observed.lines_since = Some(question.window.since);
-        observed.spilled = vec![spilled.clone()];
-        let nothing = || Scanned {
-            logs: Logs::default(),
-            selection: Selection::default(),
-            reading: Reading::default(),
-        };
-        let found = conclude(&question, Some(&nothing()), Some(observed.clone()));
-        let evidence = found.evidence.expect("logs were looked at");
-        assert_eq!(evidence.counts.get(&Origin::Network), Some(&1));
-        assert_eq!(found.verdict.origin, Some(Origin::Network));
-
-        let (entry, _) = understand(&spilled).expect("a whole record");
-        let mut recovered = nothing();
-        recovered.logs.entries.push(entry);
-        let found = conclude(&question, Some(&recovered), Some(observed));
-        assert_eq!(found.evidence.expect("logs were looked at").duplicates, 0);
-        assert!(found.observed.expect("AWS was asked").spilled.is_empty(), "it has its place");
-    }
-}
+#[path = "inquire_tests.rs"]
+mod tests;

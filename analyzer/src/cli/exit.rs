@@ -8,8 +8,9 @@ Exit codes:
   0  a verdict was given, or all is well
   1  unknown, or nothing found
   2  the command line is wrong
-  3  source or AWS unreachable, missing, or not allowed
-  4  partial data: some logs could not be read, or a right is missing
+  3  source or AWS unreachable, missing, or not allowed; a deployment that was named does not exist
+  4  partial data: some logs could not be read, or what was asked of a named deployment was not seen
+     and could change the answer
   5  unhealthy";
 
 /// How a command ends.

@@ -12,6 +12,7 @@ mod validate;
 mod recover;
 mod permissions;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ pub use exit::Exit;
 
 use crate::aws::cloudwatch::Unseen;
 use crate::aws::permission::Action;
+use crate::text::secret::masked;
 use crate::window::{Window, parse_moment};
 
 /// How far the proxy's clock, or Lambda's, may be ahead of ours.
@@ -60,7 +62,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            let _ = error.print();
+            // A flag that is none may be a piece of what was pasted.
+            let said = error.to_string();
+            match masked(&said) {
+                Cow::Owned(masked) if error.use_stderr() => say(masked.trim_end()),
+                _ => _ = error.print(),
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
@@ -106,7 +113,7 @@ struct Failure {
 fn say(line: &str) {
     #[expect(clippy::print_stderr, reason = "the command line's one way to talk to a person")]
     {
-        eprintln!("{line}");
+        eprintln!("{}", masked(line));
     }
 }
 

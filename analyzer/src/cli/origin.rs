@@ -8,17 +8,16 @@ use jiff::{SignedDuration, Zoned};
 use super::place::{self, Place, unreachable};
 use super::progress::Bar;
 use super::{Exit, Failure, current_time, say, say_unseen};
-use crate::aws::cloudwatch::{Observed, Unseen};
-use crate::aws::permission::Action;
-use crate::aws::{self, Trouble};
-use crate::inquire::{Inquiry, inquire};
+use crate::aws;
+use crate::aws::cloudwatch::Observed;
+use crate::inquire::{Asked, Barred, Inquiry, inquire, is_nowhere};
 use crate::logs::scan::{Consent, ScanError, Scanned, scan};
-use crate::logs::source::SourceError;
 use crate::question::{Filters, Question};
 use crate::report::{self, Answer};
 use crate::text::bound::{cut_note, end_of};
 use crate::text::recognise::recognise;
-use crate::verdict::{About, Confidence};
+use crate::text::secret::masked;
+use crate::verdict::Confidence;
 use crate::window::{Window, parse_moment};
 
 /// Characters of a text that can be looked for; any log holds fewer than these.
@@ -115,12 +114,22 @@ pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
         now: now.timestamp(),
         recognised,
     };
-    let (inquiry, blocked) = Box::pin(ask(&arguments, &question)).await;
+    let (inquiry, blocked) = Box::pin(ask(&arguments, &question)).await?;
+    let is_nowhere = inquiry.observed.as_ref().is_some_and(is_nowhere);
+    let nowhere = (is_nowhere && arguments.place.names_deployment())
+        .then(|| no_such_function(inquiry.observed.as_ref()));
+    // Somebody who has a part of the answer is told it; nobody is told what rests on nothing.
+    let saw_aws = inquiry.observed.as_ref().is_some_and(Observed::saw_anything);
+    let is_proven = inquiry.verdict.confidence == Confidence::Certain;
     let blocked = match blocked {
-        Some(blocked) if !blocked.is_worth_going_on(&inquiry) => return Err(blocked.failure),
-        blocked => blocked.map(|blocked| blocked.failure),
+        Some(failure) if !saw_aws && !is_proven => return Err(failure),
+        blocked => blocked,
     };
-    let Inquiry { verdict, evidence, observed, sum } = inquiry;
+    let nowhere = match nowhere {
+        Some(failure) if inquiry.evidence.is_none() && !is_proven => return Err(failure),
+        nowhere => nowhere,
+    };
+    let Inquiry { verdict, evidence, observed, sum, lacks } = inquiry;
     let answer = Answer {
         query,
         capped: evidence.as_ref().is_some_and(|evidence| evidence.left_out > 0),
@@ -133,7 +142,6 @@ pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
         zone: now.time_zone().clone(),
         now: now.timestamp(),
         seconds: begun.elapsed().as_secs_f64(),
-        is_partial: arguments.place.names_deployment(),
         blocked: blocked.as_ref().map(|failure| failure.error.clone()),
     };
     let output = if arguments.json { Output::Json } else { arguments.output };
@@ -147,6 +155,8 @@ pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
         (Output::Text, true) => report::to_text(&answer) + "\n" + &report::render_list(&answer),
     };
     // A closed pipe (`| head`) is the reader's choice.
+    // In JSON the text that was given is masked by itself, so that no member is torn.
+    let text = if output == Output::Json { text } else { masked(&text).into_owned() };
     let _ = io::stdout().write_all(text.as_bytes());
     if let Some(Failure { error, hint, .. }) = blocked {
         say(&format!("warning: partial answer, without the logs: {}", report::printable(&error)));
@@ -155,29 +165,30 @@ pub(super) async fn run(arguments: OriginArguments) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Partial);
     }
-    Ok(end(&answer, &arguments.place))
+    let exit = end(&answer, lacks);
+    if let Some(failure) = nowhere {
+        say(&format!("error: {}", failure.error));
+        return Ok(failure.exit);
+    }
+    Ok(exit)
 }
 
-/// Why there are no logs to judge by.
-struct Blocked {
-    failure: Failure,
-    /// It is for want of a right, and not for want of logs.
-    is_denied: bool,
-}
-
-impl Blocked {
-    /// Tells whether an answer without the logs is worth more than none: nothing else was missing than a
-    /// right, and the text proves it, or AWS has been seen.
-    fn is_worth_going_on(&self, inquiry: &Inquiry) -> bool {
-        let saw_aws = inquiry.observed.as_ref().is_some_and(Observed::saw_anything);
-        self.is_denied && (saw_aws || inquiry.verdict.confidence == Confidence::Certain)
+/// A deployment that was named has no function.
+fn no_such_function(observed: Option<&Observed>) -> Failure {
+    let function = observed.map_or("", |observed| &observed.function);
+    let region = observed.and_then(|observed| observed.region.as_deref()).unwrap_or_default();
+    Failure {
+        error: format!("there is no function `{function}` in {region}"),
+        hint: Some("check --stack or --function, AWS_REGION and AWS_PROFILE".to_owned()),
+        exit: Exit::Unreachable,
     }
 }
 
 /// Names what is wrong with the data on stderr, and says how the command ends.
-fn end(answer: &Answer, place: &Place) -> Exit {
+fn end(answer: &Answer, lacks: bool) -> Exit {
     if let Some(evidence) = answer.evidence.as_ref().filter(|e| !e.unrecognised.is_empty()) {
-        say(&format!("note: {} objects are no logs by their names", evidence.unrecognised.len()));
+        let objects = report::count(evidence.unrecognised.len() as u64, "object");
+        say(&format!("note: {objects} by name no log"));
         for key in evidence.unrecognised.iter().take(NAMED) {
             say(&format!("  {}", report::printable(key)));
         }
@@ -185,7 +196,8 @@ fn end(answer: &Answer, place: &Place) -> Exit {
     if let Some(evidence) = &answer.evidence
         && evidence.is_partial()
     {
-        say(&format!("warning: partial answer: {} logs could not be read", evidence.unread.len()));
+        let logs = report::count(evidence.unread.len() as u64, "log");
+        say(&format!("warning: partial answer: {logs} could not be read"));
         for unread in evidence.unread.iter().take(NAMED) {
             say(&report::printable(&format!("  {}: {}", unread.key, unread.why)));
         }
@@ -196,41 +208,22 @@ fn end(answer: &Answer, place: &Place) -> Exit {
         }
         return Exit::Partial;
     }
-    if let Some(observed) = answer.observed.as_ref().filter(|o| !o.broken_spills.is_empty()) {
-        let broken = &observed.broken_spills;
-        say(&format!(
-            "warning: partial answer: of {} records that S3 refused a part is missing",
-            broken.len()
-        ));
-        for key in broken.iter().take(NAMED) {
-            say(&report::printable(&format!("  {key}")));
-        }
-        return Exit::Partial;
-    }
-    let named = place.names_deployment();
-    // More of the same could be seen, except where the text or the very exchange has proved it. Who only
-    // names a source may have logs in S3 and nothing more.
-    let verdict = &answer.verdict;
-    let is_certain = verdict.confidence == Confidence::Certain;
-    let is_settled = is_certain && (!named || verdict.about != About::Matches);
-    if let Some(observed) = answer.observed.as_ref().filter(|_| !is_settled) {
+    let is_certain = answer.verdict.confidence == Confidence::Certain;
+    if let Some(observed) = answer.observed.as_ref().filter(|_| !is_certain) {
         say_unseen(&observed.unseen, "origin");
-        let is_missing = |unseen: &Unseen| matches!(unseen.trouble, Trouble::Missing(_));
-        let is_nowhere = observed.unseen.iter().all(is_missing) && !observed.saw_anything();
-        // Lines that nobody has written are not unseen.
-        let counts =
-            |unseen: &&Unseen| !is_missing(unseen) || unseen.action != Action::FilterLogEvents;
-        if named && observed.unseen.iter().any(|unseen| counts(&unseen)) {
-            // A name that nothing has is no deployment.
-            let saw_nothing = is_nowhere && answer.evidence.is_none();
-            return if saw_nothing { Exit::Unreachable } else { Exit::Partial };
-        }
+    }
+    if lacks {
+        say("warning: partial answer: what was not seen could change it");
+        return Exit::Partial;
     }
     if answer.verdict.origin.is_some() { Exit::Answered } else { Exit::Unknown }
 }
 
 /// Asks the logs and CloudWatch, as far as there are any.
-async fn ask(arguments: &OriginArguments, question: &Question) -> (Inquiry, Option<Blocked>) {
+async fn ask(
+    arguments: &OriginArguments,
+    question: &Question,
+) -> Result<(Inquiry, Option<Failure>), Failure> {
     let place = &arguments.place;
     let named = place.source().map(str::to_owned);
     // Without a place, the stack's function says where the logs are; AWS has to be set up for that.
@@ -248,27 +241,21 @@ async fn ask(arguments: &OriginArguments, question: &Question) -> (Inquiry, Opti
             None => place.deployment().await,
         }
     });
-    inquire(question, look, deployment).await
+    let asked = if place.names_deployment() { Asked::ByName } else { Asked::InPassing };
+    inquire(question, look, deployment, asked).await
 }
 
 /// Lists, chooses, reads.
-async fn look(place: &str, question: &Question, yes: bool) -> Result<Scanned, Blocked> {
-    let source = place::open(place).await;
-    let source = source.map_err(|failure| Blocked { failure, is_denied: false })?;
+async fn look(place: &str, question: &Question, yes: bool) -> Result<Scanned, Barred<Failure>> {
+    let source = place::open(place).await.map_err(Barred::GoesOn)?;
     let consent = if yes { Consent::Given } else { Consent::Needed };
     scan(source, question, consent, Bar::new).await.map_err(|error| match error {
-        ScanError::Source(error) => {
-            let is_denied = matches!(error, SourceError::Denied(_));
-            Blocked { failure: unreachable(&error), is_denied }
-        }
-        ScanError::TooMuch(_) => Blocked {
-            failure: Failure {
-                error: error.to_string(),
-                hint: Some("narrow it down with --since or --max, or say --yes".to_owned()),
-                exit: Exit::Usage,
-            },
-            is_denied: false,
-        },
+        ScanError::Source(error) => Barred::GoesOn(unreachable(&error)),
+        ScanError::TooMuch(_) => Barred::Ends(Failure {
+            error: error.to_string(),
+            hint: Some("narrow it down with --since or --max, or say --yes".to_owned()),
+            exit: Exit::Usage,
+        }),
     })
 }
 

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use schemas::origin::{Acts, Origin};
 
 use super::Answer;
-use crate::aws::Trouble;
+use super::clock::local;
+use super::number::{agreeing, count};
+use super::unseen::{is_denied, unseen};
 use crate::aws::cloudwatch::grouped;
 use crate::logs::classify::Exchange;
 use crate::verdict::evidence::Evidence;
@@ -18,23 +20,27 @@ use crate::window::ago;
 /// Lines of an answer, at most.
 pub(super) const MOST_LINES: usize = 12;
 
-/// Columns that a line is wrapped at, once; what is longer is cut.
+/// Columns that a line is wrapped at.
 const WIDTH: usize = 110;
 
+/// Rows of a sentence, at most: words out of a log can be long.
+const ROWS: usize = 4;
+
 /// What could not be seen that is named, each on a line.
-const UNSEEN: usize = 4;
+const UNSEEN: usize = 5;
+
+/// Of these, how many there is room for beside all that must be said.
+const DECIDING: usize = 3;
 
 /// One line below the verdict.
 #[derive(Debug)]
 pub(super) struct Line {
     /// What it is about; empty where it goes on with the line above.
     pub(super) label: &'static str,
-    /// What it says.
-    pub(super) text: String,
+    /// What it says, wrapped.
+    pub(super) rows: Vec<String>,
     /// Lines of the highest number go first when there are too many.
     rank: u8,
-    /// It is the rest of the sentence above.
-    is_rest: bool,
 }
 
 /// Writes the verdict: its origin, how sure it is, and why.
@@ -46,7 +52,7 @@ pub(super) fn headline(answer: &Answer) -> (String, String) {
         Confidence::Likely => format!("{origin}, likely"),
         Confidence::Unknown => origin.to_owned(),
     };
-    (sure, printable(&verdict.why))
+    (sure, in_local(answer, &printable(&verdict.why)))
 }
 
 /// Writes the lines below the verdict.
@@ -54,19 +60,18 @@ pub(super) fn lines(answer: &Answer) -> Vec<Line> {
     let verdict = &answer.verdict;
     let mut lines = Vec::new();
     let mut line = |label, text: &str, rank| {
-        let (first, rest) = wrapped(text);
-        if !first.is_empty() {
-            lines.push(Line { label, text: first, rank, is_rest: false });
+        if !text.is_empty() {
+            lines.push(Line { label, rows: wrapped(text), rank });
         }
-        lines.extend(rest.map(|text| Line { label: "", text, rank: rank.max(3), is_rest: true }));
     };
     line("acts", &verdict.acts.map_or(String::new(), |acts| who(answer, acts)), 0);
     line("text", &author(answer), 3);
     for (index, proof) in verdict.proof.iter().take(2).enumerate() {
-        line(if index == 0 { "proof" } else { "" }, proof, if index == 0 { 0 } else { 2 });
+        let proof = in_local(answer, proof);
+        line(if index == 0 { "proof" } else { "" }, &proof, if index == 0 { 0 } else { 2 });
     }
-    line("cause", verdict.cause.as_deref().unwrap_or_default(), 1);
-    line("other", verdict.other.as_deref().unwrap_or_default(), 1);
+    line("cause", &in_local(answer, verdict.cause.as_deref().unwrap_or_default()), 1);
+    line("other", &in_local(answer, verdict.other.as_deref().unwrap_or_default()), 1);
     if let Some(evidence) = &answer.evidence {
         match verdict.about {
             About::Matches => {
@@ -77,44 +82,50 @@ pub(super) fn lines(answer: &Answer) -> Vec<Line> {
             About::Nothing => {}
         }
     }
-    let is_settled = verdict.confidence == Confidence::Certain && !answer.is_partial;
-    let unseen = answer.observed.iter().filter(|_| !is_settled);
-    let unseen: Vec<_> = unseen.flat_map(|observed| &observed.unseen).take(UNSEEN).collect();
-    for (index, unseen) in unseen.iter().enumerate() {
-        line(if index == 0 { "unseen" } else { "" }, &unseen.to_string(), 1);
+    for (index, unseen) in unseen(answer).iter().take(UNSEEN).enumerate() {
+        line(if index == 0 { "unseen" } else { "" }, unseen, if index < DECIDING { 1 } else { 3 });
     }
-    if let Some(blocked) = &answer.blocked {
-        line("unseen", &format!("the logs: {blocked}"), 0);
-    }
-    let unread = answer.evidence.iter().flat_map(|evidence| &evidence.unread);
-    let denied_logs = unread.filter(|unread| unread.denied).count() as u64;
-    if denied_logs > 0 {
-        let logs = count(denied_logs, "log");
-        line("unseen", &format!("s3:GetObject denied: {logs} known by their keys alone"), 1);
-    }
-    let denied = unseen.iter().any(|unseen| matches!(unseen.trouble, Trouble::Denied(_)));
-    if denied || answer.blocked.is_some() || denied_logs > 0 {
-        line("fix", "analyzer permissions origin   prints the smallest policy that would", 1);
+    if is_denied(answer) {
+        line("fix", "analyzer permissions origin   prints the smallest policy that would", 0);
     }
     let doing = if verdict.origin.is_some() && verdict.say.is_some() { "do" } else { "check" };
+    // A command or a sentence to paste is one line, however long.
+    let mut whole = |label, text: String, rank| lines.push(Line { label, rows: vec![text], rank });
     for (index, step) in verdict.next_steps.iter().take(2).enumerate() {
-        line(if index == 0 { doing } else { "" }, step, if index == 0 { 0 } else { 4 });
+        let step = printable(step);
+        whole(if index == 0 { doing } else { "" }, step, if index == 0 { 0 } else { 4 });
     }
-    let say = verdict.say.as_deref().map(|say| format!("\"{say}\""));
-    line("say", say.as_deref().unwrap_or_default(), 0);
-    line("looked", &looked(answer), 0);
-    while lines.len() >= MOST_LINES {
-        let least = (0..lines.len()).rev().max_by_key(|&index| lines[index].rank);
-        let Some(least) = least else { break };
-        let removed = lines.remove(least);
-        // What was wrapped is cut after all.
-        if removed.is_rest
-            && let Some(above) = least.checked_sub(1)
-        {
-            lines[above].text.push_str(" ...");
+    if let Some(say) = &verdict.say {
+        whole("say", format!("\"{}\"", printable(say)), 0);
+    }
+    whole("looked", looked(answer), 0);
+    fit(&mut lines);
+    lines
+}
+
+/// Leaves out what says the least until the rest fits; a line goes whole or not at all.
+fn fit(lines: &mut Vec<Line>) {
+    let has_room =
+        |lines: &[Line]| lines.iter().map(|line| line.rows.len()).sum::<usize>() < MOST_LINES;
+    while !has_room(lines) {
+        // Of equals the last: what says more stands above.
+        let least = (0..lines.len()).max_by_key(|&index| lines[index].rank);
+        match least.filter(|&index| lines[index].rank > 0) {
+            Some(least) => {
+                let removed = lines.remove(least);
+                // What stood below it goes on with it no more.
+                if let Some(next) = lines.get_mut(least).filter(|next| next.label.is_empty()) {
+                    next.label = removed.label;
+                }
+            }
+            None => return,
         }
     }
-    lines
+}
+
+/// Times in a sentence as the reader's clock shows them.
+fn in_local(answer: &Answer, text: &str) -> String {
+    local(text, &answer.zone, answer.looked_at().until)
 }
 
 fn who(answer: &Answer, acts: Acts) -> String {
@@ -154,10 +165,9 @@ fn author(answer: &Answer) -> String {
         |explains: &str| answer.verdict.why.trim_end_matches('.') == explains.trim_end_matches('.');
     match (answer.symptom(), answer.recognised.author) {
         (Some(_), _) if said_by_server(answer) > 0 => {
-            format!(
-                "Codex CLI's wording, and {} answers here say it themselves",
-                said_by_server(answer)
-            )
+            let said = said_by_server(answer) as u64;
+            let say = agreeing(said, "says it itself", "say it themselves");
+            format!("Codex CLI's wording, and {} here {say}", count(said, "answer"))
         }
         (Some(symptom), _) if !explained(symptom.explains) => symptom.explains.to_owned(),
         (_, Some(Origin::Client)) => "the client's wording".to_owned(),
@@ -206,7 +216,11 @@ fn hurt(evidence: &Evidence) -> String {
     let models: Vec<_> = evidence.models.iter().take(3).map(|model| printable(model)).collect();
     let more = evidence.models.len().saturating_sub(models.len());
     if !models.is_empty() {
-        let more = if more > 0 { format!(" and {more} more models") } else { String::new() };
+        let more = if more > 0 {
+            format!(" and {more} more {}", agreeing(more as u64, "model", "models"))
+        } else {
+            String::new()
+        };
         parts.push(format!("{}{more}", models.join(", ")));
     }
     parts.join(", ")
@@ -268,7 +282,7 @@ fn looked(answer: &Answer) -> String {
     };
     let mut parts = vec![
         answer.looked_at().describe(&answer.zone),
-        format!("{} logs", grouped(evidence.listed)),
+        count(evidence.listed, "log"),
         format!("{} read", grouped(evidence.read)),
     ];
     if evidence.left_out > 0 {
@@ -276,36 +290,30 @@ fn looked(answer: &Answer) -> String {
     }
     parts.push(format!("{} unreadable", grouped(evidence.unread.len() as u64)));
     if evidence.quoted > 0 {
-        parts.push(format!("{} that only quote it", count(evidence.quoted, "success")));
+        parts.push(format!(
+            "{} that only {} it",
+            count(evidence.quoted, "success"),
+            agreeing(evidence.quoted, "quotes", "quote")
+        ));
     }
     if !evidence.unrecognised.is_empty() {
-        parts.push(format!(
-            "{} objects that are no logs",
-            grouped(evidence.unrecognised.len() as u64)
-        ));
+        parts.push({
+            let number = evidence.unrecognised.len() as u64;
+            let are = agreeing(number, "is no log", "are no logs");
+            format!("{} that {are}", count(number, "object"))
+        });
     }
     if evidence.duplicates > 0 {
-        parts.push(format!("{} duplicates", grouped(evidence.duplicates)));
+        parts.push(count(evidence.duplicates, "duplicate"));
     }
     if !evidence.mismatched.is_empty() {
-        parts.push(format!(
-            "{} keys unlike their record",
-            grouped(evidence.mismatched.len() as u64)
-        ));
+        parts.push({
+            let number = evidence.mismatched.len() as u64;
+            format!("{} unlike {} record", count(number, "key"), agreeing(number, "its", "their"))
+        });
     }
     parts.push(format!("{:.1} s", answer.seconds));
     parts.join(", ")
-}
-
-/// Writes a count and its noun: `1 turn`, `2 turns`, `2 successes`, `2 tries`.
-fn count(number: u64, noun: &str) -> String {
-    let noun = match noun {
-        _ if number == 1 => noun.to_owned(),
-        noun if noun.ends_with('s') => format!("{noun}es"),
-        noun if noun.ends_with("ry") => format!("{}ies", noun.trim_end_matches('y')),
-        noun => format!("{noun}s"),
-    };
-    format!("{} {noun}", grouped(number))
 }
 
 /// Makes a text from a log harmless for a terminal.
@@ -314,14 +322,26 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// Wraps a sentence once, and cuts what is longer than two lines: words out of a log can be long.
-fn wrapped(text: &str) -> (String, Option<String>) {
+/// Wraps a sentence between words; a word longer than a row is broken. What is longer than any sentence
+/// of ours is somebody else's, and is cut.
+fn wrapped(text: &str) -> Vec<String> {
     let text = printable(text);
-    let Some((end, _)) = text.char_indices().nth(WIDTH) else { return (text, None) };
-    // A word longer than a line is broken.
-    let at = text[..end].rfind(' ').filter(|at| *at > WIDTH / 2).unwrap_or(end);
-    let (first, rest) = text.split_at(at);
-    (first.to_owned(), Some(cut(rest.trim_start())))
+    let mut rows = Vec::new();
+    let mut left = text.as_str();
+    while let Some((end, _)) = left.char_indices().nth(WIDTH) {
+        if rows.len() + 1 == ROWS {
+            rows.push(cut(left));
+            return rows;
+        }
+        let is_whole = left[end..].starts_with(' ');
+        let before = left[..end].rfind(' ').filter(|at| *at > WIDTH / 2 && !is_whole);
+        let at = before.unwrap_or(end);
+        let (row, rest) = left.split_at(at);
+        rows.push(row.to_owned());
+        left = rest.trim_start();
+    }
+    rows.push(left.to_owned());
+    rows
 }
 
 pub(super) fn cut(line: &str) -> String {
@@ -331,4 +351,33 @@ pub(super) fn cut(line: &str) -> String {
     }
     let kept: String = line.chars().take(WIDTH - 3).collect();
     format!("{}...", kept.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_is_wrapped_and_only_what_no_sentence_is_gets_cut() {
+        let sentence =
+            "a sentence of words that goes on for longer than a row has columns, ".repeat(3);
+        let rows = wrapped(sentence.trim());
+        assert_eq!(rows.join(" "), sentence.trim());
+        assert!(rows.len() == 2 && rows.iter().all(|row| row.chars().count() <= WIDTH), "{rows:?}");
+        let word = wrapped(&"ü".repeat(WIDTH + 5));
+        assert_eq!(word.iter().map(|row| row.chars().count()).collect::<Vec<_>>(), [WIDTH, 5]);
+        let endless = wrapped(&"word ".repeat(500));
+        assert!(endless.len() == ROWS && endless[ROWS - 1].ends_with("..."), "{endless:?}");
+    }
+
+    #[test]
+    fn a_line_goes_whole_and_what_must_be_said_stays() {
+        let line = |label, rows: usize, rank| Line { label, rows: vec![String::new(); rows], rank };
+        let mut lines = vec![line("acts", 1, 0), line("proof", 3, 0), line("", 4, 2)];
+        lines.extend([line("unseen", 2, 1), line("", 2, 1), line("looked", 1, 0)]);
+        fit(&mut lines);
+        let left: Vec<_> = lines.iter().map(|line| (line.label, line.rows.len())).collect();
+        let all = [("acts", 1), ("proof", 3), ("unseen", 2), ("", 2), ("looked", 1)];
+        assert_eq!(left, all);
+    }
 }

@@ -14,7 +14,7 @@ pub fn render(answer: &Answer) -> String {
     let (sure, why) = headline(answer);
     let mut page = format!("**{sure}**: {}\n\n", escaped(&why));
     for line in lines(answer) {
-        let text = escaped(&line.text);
+        let text = escaped(&line.rows.join(" "));
         let _ = match line.label {
             "" => writeln!(page, "  - {text}"),
             label => writeln!(page, "- **{label}**: {text}"),

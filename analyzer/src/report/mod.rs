@@ -1,5 +1,8 @@
 //! One answer, three forms: text for a terminal, Markdown for chats and tickets, JSON for programs.
 
+mod clock;
+mod number;
+mod unseen;
 mod exchange;
 mod json;
 mod lines;
@@ -21,6 +24,7 @@ pub use exchange::{Line, duration};
 pub use json::{JsonAnswer, render as to_json, schema};
 pub use lines::printable;
 pub use markdown::{render as to_markdown, render_list as list_in_markdown};
+pub use number::{agreeing, count};
 pub use page::render_page;
 pub use text::{render as to_text, render_list};
 
@@ -37,8 +41,6 @@ pub struct Answer {
     pub observed: Option<Observed>,
     /// Whether every request is accounted for.
     pub sum: Option<Sum>,
-    /// A deployment was named of which something was not seen that counts.
-    pub is_partial: bool,
     /// Why the logs could not be looked at, where there is a source of them.
     pub blocked: Option<String>,
     /// Whose failure it was.

@@ -11,7 +11,10 @@ pub fn render(answer: &Answer) -> String {
     let (sure, why) = headline(answer);
     let mut text = format!("{sure}: {why}\n");
     for line in lines(answer) {
-        let _ = writeln!(text, "{:8}{}", line.label, line.text);
+        for (index, row) in line.rows.iter().enumerate() {
+            let label = if index == 0 { line.label } else { "" };
+            let _ = writeln!(text, "{label:8}{row}");
+        }
     }
     text
 }

@@ -23,14 +23,22 @@ const SHAPES: &str = concat!(
 #[must_use]
 pub fn masked(text: &str) -> Cow<'_, str> {
     static SECRET: LazyLock<Regex> = LazyLock::new(|| Regex::new(SHAPES).expect("tested"));
-    SECRET.replace_all(text, |found: &Captures<'_>| {
+    // A terminal wraps what is long, and the rest of a key is a secret, too.
+    static REST: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"\[masked\](?:\r?\n[ \t]*[A-Za-z0-9_-]{12,})+").expect("tested")
+    });
+    let once = SECRET.replace_all(text, |found: &Captures<'_>| {
         let kind = (1..=5).find_map(|group| found.get(group)).map_or("", |kind| kind.as_str());
         // "bearer authentication" and "invalid token: expired" are prose.
         let secret = &found[0][kind.len()..];
         let is_prose = secret.len() < 16 && secret.bytes().all(|b| b.is_ascii_lowercase());
         let end = if secret.ends_with('@') { "@" } else { "" };
         if is_prose { found[0].to_owned() } else { format!("{kind}[masked]{end}") }
-    })
+    });
+    match REST.replace_all(&once, "[masked]") {
+        Cow::Owned(all) => Cow::Owned(all),
+        Cow::Borrowed(_) => once,
+    }
 }
 
 #[cfg(test)]
@@ -47,6 +55,8 @@ mod tests {
                 "Incorrect API key provided: cpt_abcdefgh1234.",
                 "Incorrect API key provided: cpt_[masked]",
             ),
+            ("key sk-proj-Ab3x9Yzx9Yzx9\n  Yzx9Yzx9Yzx9 refused", "key sk-proj-[masked] refused"),
+            ("key sk-proj-Ab3x9Yzx9Yzx9\nunexpected", "key sk-proj-[masked]\nunexpected"),
             ("OPENAI_API_KEY=abc123def codex", "OPENAI_API_KEY=[masked] codex"),
             (
                 "{\"aws_secret_access_key\": \"wJalrXUtnFEMI\"}",

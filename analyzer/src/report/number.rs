@@ -1,0 +1,39 @@
+//! Counts as people write them: with the noun, and what goes with it, in agreement.
+
+use crate::aws::cloudwatch::grouped;
+
+/// Writes a count and its noun: `1 turn`, `2 turns`, `2 successes`, `2 tries`.
+#[must_use]
+pub fn count(number: u64, noun: &str) -> String {
+    let noun = match noun {
+        _ if number == 1 => noun.to_owned(),
+        noun if noun.ends_with('s') => format!("{noun}es"),
+        noun if noun.ends_with("ry") => format!("{}ies", noun.trim_end_matches('y')),
+        noun => format!("{noun}s"),
+    };
+    format!("{} {noun}", grouped(number))
+}
+
+/// Returns the form that goes with one, or the one that goes with any other number.
+#[must_use]
+pub fn agreeing<'a>(number: u64, one: &'a str, many: &'a str) -> &'a str {
+    if number == 1 { one } else { many }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_singular_and_none_is_not() {
+        for (number, noun, text) in [
+            (1, "throttle", "1 throttle"),
+            (0, "log", "0 logs"),
+            (2, "try", "2 tries"),
+            (1_200, "success", "1,200 successes"),
+        ] {
+            assert_eq!(count(number, noun), text);
+        }
+        assert_eq!((agreeing(1, "says", "say"), agreeing(0, "says", "say")), ("says", "say"));
+    }
+}
