@@ -85,7 +85,7 @@ fn beside(
         let mut both =
             Verdict::unknown("AWS and an answer that is logged here both look like this.");
         both.proof = vec![
-            made.proof(question, observed, logged),
+            made.proof(question, observed, Some(logged)),
             format!("{} logged here", shares(evidence)),
         ];
         both.next_steps = vec![

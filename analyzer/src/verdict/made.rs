@@ -33,7 +33,7 @@ impl Made {
         evidence: Option<&Evidence>,
         observed: &Observed,
     ) -> Verdict {
-        let logged = evidence.map_or(0, Evidence::total);
+        let logged = evidence.map(Evidence::total);
         let mut verdict = Verdict::likely(Origin::Aws, &self.why(observed));
         // Where others get through, it may be the developer's address and not the function's policy; and
         // what is too large is refused with the same figures as what is refused for any other reason.
@@ -124,7 +124,14 @@ impl Made {
     }
 
     /// `CloudWatch 02:30-02:40: 318 throttles, 366 ran, concurrency 25 of 25; 0 logged 429s`
-    pub(crate) fn proof(&self, question: &Question, observed: &Observed, logged: u64) -> String {
+    ///
+    /// `logged` is `None` where no log was looked at.
+    pub(crate) fn proof(
+        &self,
+        question: &Question,
+        observed: &Observed,
+        logged: Option<u64>,
+    ) -> String {
         let end = self.last + MINUTE;
         let span = Window { since: self.first, until: end };
         let counts = observed.totals(&span);
@@ -141,7 +148,10 @@ impl Made {
                     };
                     format!(", concurrency {most}{of}")
                 });
-                format!("{when}: {count} throttles{ran}{most}; {} logged 429s", grouped(logged))
+                let logged = logged.map_or_else(String::new, |logged| {
+                    format!("; {} logged 429s", grouped(logged))
+                });
+                format!("{when}: {count} throttles{ran}{most}{logged}")
             }
             AwsAct::Forbid | AwsAct::TooLarge => {
                 let all = counts
@@ -155,7 +165,7 @@ impl Made {
                     None => format!("{count} invocations failed or have a start and no end"),
                     Some(_) => format!("{count} invocations died ({kind})"),
                 };
-                let none = if logged == 0 && question.recognised.wanted.has_condition() {
+                let none = if logged == Some(0) && question.recognised.wanted.has_condition() {
                     "; no logged failure like this"
                 } else {
                     ""

@@ -110,10 +110,10 @@ fn throttles_are_counted_and_dated() {
         verdict.why,
         "Lambda refused the request, all 25 slots were busy. The proxy never saw it."
     );
-    assert_eq!(
-        verdict.proof[0],
-        "CloudWatch 02:30-02:32 UTC: 318 throttles, 366 ran, concurrency 25 of 25; 0 logged 429s"
-    );
+    let proof = "CloudWatch 02:30-02:32 UTC: 318 throttles, 366 ran, concurrency 25 of 25";
+    assert_eq!(verdict.proof[0], proof, "no log was looked at");
+    let looked = made.verdict(&question, Some(&logs(366, 0, Some(1))), &observed);
+    assert_eq!(looked.proof[0], format!("{proof}; 0 logged 429s"));
 }
 
 #[test]
