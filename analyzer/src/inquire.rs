@@ -309,7 +309,8 @@ fn conclude(
                 take_spilled(observed, &question.window, logs.to_mut(), &mut reading);
             }
         }
-        question.gather(&logs, &looked.selection, reading)
+        let evidence = question.gather(&logs, &looked.selection, reading);
+        Evidence { last_before: looked.earlier.clone(), ..evidence }
     });
     let verdict = judge(question, evidence.as_ref());
     let verdict = match &observed {

@@ -7,6 +7,7 @@
 //! (`logs::source`, `aws`, `cli`).
 
 pub mod cli;
+pub mod number;
 pub mod window;
 pub mod text;
 pub mod question;

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemas::origin::Origin;
 
 use crate::logs::list::Entry;
+use crate::number::count;
 
 /// How far back each look goes: an exchange takes 15 minutes at most on Lambda, and then its log is
 /// written.
@@ -71,7 +72,7 @@ impl Rate {
         let minutes = RATE_SPAN.as_mins();
         let failed = self.recent.iter().filter(|(_, failure)| failure.is_some()).count();
         if failed == 0 {
-            return format!("last {minutes} min: {all} exchanges, none failed");
+            return format!("last {minutes} min: {}, none failed", count(all as u64, "exchange"));
         }
         let of =
             |origin| self.recent.iter().filter(|(_, failure)| *failure == Some(origin)).count();
@@ -79,7 +80,8 @@ impl Rate {
         let shares: Vec<_> =
             shares.filter(|(_, n)| *n > 0).map(|(origin, n)| format!("{origin} {n}")).collect();
         let percent = failed as f64 * 100.0 / all as f64;
-        format!("last {minutes} min: {all} exchanges, {percent:.1}% failed: {}", shares.join(", "))
+        let all = count(all as u64, "exchange");
+        format!("last {minutes} min: {all}, {percent:.1}% failed: {}", shares.join(", "))
     }
 }
 

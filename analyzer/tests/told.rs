@@ -100,7 +100,9 @@ fn a_developer_of_whom_no_log_is_seems_not_to_reach_this_proxy() {
             &format!("2026-11-22T02:{:02}:{:02}.000Z", number / 60 + 10, number % 60),
         );
         (record.status, record.error) = (200, None);
-        record.developer = Some(if number % 2 == 0 { "anna" } else { "dev-16" }.to_owned());
+        let (name, token) = if number % 2 == 0 { ("anna", "a") } else { ("dev-16", "b") };
+        record.developer = Some(name.to_owned());
+        record.token_id = Some(token.repeat(16));
         objects.push(object(&record));
     }
     let folder = Folder::of(&objects);
@@ -116,9 +118,65 @@ fn a_developer_of_whom_no_log_is_seems_not_to_reach_this_proxy() {
             .is_some_and(|why| why.contains("zoe's Codex does not seem to reach"))
     );
     assert_eq!(ask(&["--developer", "dev-17", "--all"])["origin"], "client", "another number");
-    let unread = ask(&["--developer", "zoe"]);
-    assert_eq!(unread["origin"], "unknown", "50 successes are unread: {unread}");
+    let by_tokens = ask(&["--developer", "zoe"]);
+    assert_eq!(by_tokens["origin"], "client", "a log of each token tells: {by_tokens}");
+    let unread = ask(&["--developer", "zoe", "--max", "1"]);
+    assert_eq!(unread["origin"], "unknown", "a token is anybody's: {unread}");
     let here = ask(&["--developer", "anna", "--session", "nope"]);
     assert_eq!(here["origin"], "unknown", "{here}");
     assert!(here.to_string().contains("anna's last exchange here"), "{here}");
+}
+
+#[test]
+fn whoever_is_not_here_now_was_last_here_before() {
+    let mut objects = Vec::new();
+    for (number, name, token, at, status) in [
+        (1, "anna", "a", "2026-11-22T02:20:00.000Z", 200),
+        (2, "zoe", "c", "2026-11-20T18:04:00.000Z", 200),
+        (3, "zoe", "c", "2026-11-19T18:04:00.000Z", 503),
+        (4, "anna", "a", "2026-11-21T18:04:00.000Z", 200),
+    ] {
+        let mut record = server_error(number, at);
+        record.developer = Some(name.to_owned());
+        record.token_id = Some(token.repeat(16));
+        if status == 200 {
+            (record.status, record.error) = (200, None);
+        }
+        objects.push(object(&record));
+    }
+    let folder = Folder::of(&objects);
+    let asked = ["high demand, which may cause temporary errors", "--developer", "zoe"];
+    let verdict = folder.ask(&with_window(&asked)).json()["verdict"].clone();
+    assert_eq!(verdict["origin"], "client", "{verdict}");
+    let proof = verdict["proof"].to_string();
+    assert!(proof.contains("zoe's last exchange here: 20 Nov 18:04:00 UTC, 200"), "{proof}");
+}
+
+#[test]
+fn a_stream_that_broke_within_the_window_counts_though_it_began_before_it() {
+    // Each is a stream that was cut.
+    let stream = |number, at: &str, seconds: f64| {
+        let mut record = server_error(number, at);
+        record.status = 200;
+        record.duration_ms = seconds * 1e3;
+        record.ending = schemas::origin::Ending::Deadline;
+        if let Some(error) = &mut record.error {
+            error.origin = schemas::origin::Origin::Aws;
+            "deadline".clone_into(&mut error.code);
+            error.message.clear();
+        }
+        "data: {}\n\n".clone_into(&mut record.response_body);
+        object(&record)
+    };
+    let since = ["--since", "2026-11-22T02:10:00Z", "--until", "2026-11-22T02:40:00Z"];
+    let text = "stream disconnected before completion: stream closed before response.completed";
+    let count = |objects: &[_]| {
+        let json = Folder::of(objects).ask(&[&[text][..], &since].concat()).json();
+        (json["counts"]["aws"].as_u64().unwrap_or(0), json["scanned"]["listed"].as_u64())
+    };
+    let across = stream(1, "2026-11-22T01:56:00.000Z", 895.0);
+    let within = stream(2, "2026-11-22T02:15:00.000Z", 895.0);
+    let before = stream(3, "2026-11-22T01:56:30.000Z", 60.0);
+    assert_eq!(count(&[across.clone(), within.clone(), before.clone()]), (2, Some(1)));
+    assert_eq!(count(&[before]), (0, Some(0)));
 }

@@ -11,9 +11,10 @@ use super::progress::Waiting;
 use super::{Exit, Failure, current_time, end_of_unseen, print, say_unseen, window};
 use crate::aws::aside::account;
 use crate::aws::capacity::{Capacity, State, capacity};
-use crate::aws::cloudwatch::{Observed, Scope, grouped, observe};
+use crate::aws::cloudwatch::{Observed, Scope, observe};
 use crate::aws::deployment::Deployment;
 use crate::aws::permission::Action;
+use crate::number::{count, grouped};
 
 /// Figures that capacity is read off.
 const FIGURES: usize = 4;
@@ -121,8 +122,8 @@ fn text(observed: &Observed, capacity: &Capacity, zone: &TimeZone) -> String {
     let function = &observed.function;
     let mut text = match capacity.state {
         State::Short => format!(
-            "short: Lambda refused {} requests to {function} for want of a slot.\nacts    us\n",
-            number(capacity.throttles)
+            "short: Lambda refused {} to {function} for want of a slot.\nacts    us\n",
+            capacity.throttles.map_or("requests".to_owned(), |all| count(all, "request"))
         ),
         State::Tight => {
             format!("tight: nobody was refused, but {function} nearly ran out of slots.\n")
@@ -170,10 +171,10 @@ fn text(observed: &Observed, capacity: &Capacity, zone: &TimeZone) -> String {
         line(
             "proof",
             format!(
-                "CloudWatch {}-{}: {} throttles, {} ran, concurrency {}",
+                "CloudWatch {}-{}: {}, {} ran, concurrency {}",
                 hour(since),
                 hour(until),
-                number(counts.throttles),
+                counts.throttles.map_or("throttles".to_owned(), |all| count(all, "throttle")),
                 number(counts.invocations),
                 number(counts.concurrent_max)
             ),

@@ -12,6 +12,7 @@ use crate::aws;
 use crate::aws::cloudwatch::Observed;
 use crate::inquire::{Asked, Barred, Inquiry, inquire, is_nowhere};
 use crate::logs::scan::{Consent, ScanError, Scanned, scan};
+use crate::number::count;
 use crate::question::{Filters, Question};
 use crate::report::{self, Answer};
 use crate::text::bound::{cut_note, end_of};
@@ -187,7 +188,7 @@ fn no_such_function(observed: Option<&Observed>) -> Failure {
 /// Names what is wrong with the data on stderr, and says how the command ends.
 fn end(answer: &Answer, lacks: bool) -> Exit {
     if let Some(evidence) = answer.evidence.as_ref().filter(|e| !e.unrecognised.is_empty()) {
-        let objects = report::count(evidence.unrecognised.len() as u64, "object");
+        let objects = count(evidence.unrecognised.len() as u64, "object");
         say(&format!("note: {objects} by name no log"));
         for key in evidence.unrecognised.iter().take(NAMED) {
             say(&format!("  {}", report::printable(key)));
@@ -196,7 +197,7 @@ fn end(answer: &Answer, lacks: bool) -> Exit {
     if let Some(evidence) = &answer.evidence
         && evidence.is_partial()
     {
-        let logs = report::count(evidence.unread.len() as u64, "log");
+        let logs = count(evidence.unread.len() as u64, "log");
         say(&format!("warning: partial answer: {logs} could not be read"));
         for unread in evidence.unread.iter().take(NAMED) {
             say(&report::printable(&format!("  {}: {}", unread.key, unread.why)));
@@ -242,7 +243,7 @@ async fn ask(
         }
     });
     let asked = if place.names_deployment() { Asked::ByName } else { Asked::InPassing };
-    inquire(question, look, deployment, asked).await
+    Box::pin(inquire(question, look, deployment, asked)).await
 }
 
 /// Lists, chooses, reads.

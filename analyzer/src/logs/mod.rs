@@ -14,4 +14,5 @@ pub mod needle;
 pub mod classify;
 mod understand;
 pub mod read;
+mod earlier;
 pub mod scan;

@@ -9,6 +9,8 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::logs::classify::Exchange;
+use crate::logs::earlier::last_before;
 use crate::logs::find::{find, span_of};
 use crate::logs::list::{Logs, walk};
 use crate::logs::read::{Aim, Progress, Reader, Reading};
@@ -54,6 +56,8 @@ pub struct Scanned {
     pub selection: Selection,
     /// What that gave.
     pub reading: Reading,
+    /// The last exchange before the window of whoever is asked about and was not here in it.
+    pub earlier: Option<Exchange>,
 }
 
 /// Why there is nothing.
@@ -87,15 +91,18 @@ pub async fn scan<T>(
     let mut chooser = question.chooser();
     let (mut listed, mut paused) = (0, Vec::new());
     let is_allowed = |estimate: &Estimate| consent == Consent::Given || !estimate.is_large();
-    let walked = walk(&*source, &question.window, question.order(), |batch| {
+    let window = question.listed();
+    let walked = walk(&*source, &window, question.order(), |batch| {
         listed += batch.len() as u64;
-        paused.extend(batch.iter().filter_map(|entry| chooser.take(entry)));
+        let batch = batch.iter().filter(|entry| question.may_include(entry));
+        paused.extend(batch.filter_map(|entry| chooser.take(entry)));
         if is_allowed(&Estimate::of(chooser.selection(), listed, &rates)) {
             reader.push(paused.drain(..));
         }
         ControlFlow::Continue(())
     });
-    let logs = walked.await?;
+    let mut logs = walked.await?;
+    logs.entries.retain(|entry| question.may_include(entry));
     let (rest, selection) = chooser.finish();
     let estimate = Estimate::of(&selection, listed, &rates);
     if !is_allowed(&estimate) {
@@ -105,8 +112,24 @@ pub async fn scan<T>(
     reader.push(rest);
     let watching = watch(&estimate, reader.progress());
     let reading = reader.finish().await;
+    let earlier = Box::pin(earlier(&source, question, &selection, &reading)).await;
     drop(watching);
-    Ok(Scanned { logs, selection, reading })
+    Ok(Scanned { logs, selection, reading, earlier })
+}
+
+/// Finds when whoever is asked about was last here, if they were not in the window.
+async fn earlier(
+    source: &Arc<dyn LogSource>,
+    question: &Question,
+    selection: &Selection,
+    reading: &Reading,
+) -> Option<Exchange> {
+    let developer = question.filters.developer.as_ref()?;
+    let is_here = reading.exchanges.iter().any(|it| it.developer.as_ref() == Some(developer));
+    if is_here || selection.left_out > 0 || !reading.unread.is_empty() {
+        return None;
+    }
+    last_before(source, developer, question.window.since, selection.tokens.clone()).await
 }
 
 fn aim(question: &Question) -> Aim {
@@ -149,7 +172,7 @@ async fn by_id(
     let chosen = logs.entries.len() as u64;
     let bytes = logs.entries.iter().map(|entry| entry.bytes).sum();
     let selection = Selection { chosen, bytes, ..Selection::default() };
-    Ok(Some(Scanned { logs, selection, reading }))
+    Ok(Some(Scanned { logs, selection, reading, earlier: None }))
 }
 
 impl Estimate {

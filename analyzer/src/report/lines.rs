@@ -8,10 +8,9 @@ use schemas::origin::{Acts, Origin};
 
 use super::Answer;
 use super::clock::local;
-use super::number::{agreeing, count};
 use super::unseen::{is_denied, unseen};
-use crate::aws::cloudwatch::grouped;
 use crate::logs::classify::Exchange;
+use crate::number::{agreeing, count, grouped};
 use crate::verdict::evidence::Evidence;
 use crate::verdict::turn::Turns;
 use crate::verdict::{About, Confidence};
@@ -269,7 +268,12 @@ fn now(answer: &Answer, evidence: &Evidence) -> String {
         0 => String::new(),
         successes => format!("; {} since", count(successes, "success")),
     };
-    format!("none for {}{since}; {span}", ago(last, answer.looked_at().until))
+    let until = answer.looked_at().until;
+    let gone = ago(last, until);
+    if until < answer.now {
+        return format!("none in the last {gone} of the window{since}; {span}");
+    }
+    format!("none for {gone}{since}; {span}")
 }
 
 fn looked(answer: &Answer) -> String {

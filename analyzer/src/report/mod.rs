@@ -1,7 +1,6 @@
 //! One answer, three forms: text for a terminal, Markdown for chats and tickets, JSON for programs.
 
 mod clock;
-mod number;
 mod unseen;
 mod exchange;
 mod json;
@@ -24,7 +23,6 @@ pub use exchange::{Line, duration};
 pub use json::{JsonAnswer, render as to_json, schema};
 pub use lines::printable;
 pub use markdown::{render as to_markdown, render_list as list_in_markdown};
-pub use number::{agreeing, count};
 pub use page::render_page;
 pub use text::{render as to_text, render_list};
 

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Answer;
-use super::number::count;
 use crate::aws::Trouble;
 use crate::aws::cloudwatch::Unseen;
 use crate::aws::permission::Action;
+use crate::number::count;
 use crate::verdict::Confidence;
 
 /// Says what could not be seen of the logs and, unless the verdict is certain without it, of the rest.

@@ -7,7 +7,8 @@
 use schemas::origin::{Acts, Origin};
 use schemas::symptom::{Alone, AwsAct, Condition};
 
-use crate::aws::cloudwatch::{Observed, Sum, grouped};
+use crate::aws::cloudwatch::{Observed, Sum};
+use crate::number::grouped;
 use crate::question::Question;
 use crate::text::ids::Host;
 use crate::verdict::evidence::Evidence;
@@ -76,7 +77,7 @@ fn beside(
             found.confidence = Confidence::Likely;
         }
         if is_past {
-            found.proof.push(format!("the last of these is {} old", ago(made.last, until)));
+            found.proof.push(format!("the last of these is {} old", ago(made.last, question.now)));
         }
         found.other = (rivals > 0).then(|| format!("also: {} logged here", shares(evidence)));
         return found;

@@ -12,9 +12,9 @@ use schemas::origin::Origin;
 
 use crate::logs::classify::Exchange;
 use crate::logs::find::BEFORE;
-use crate::logs::list::Logs;
+use crate::logs::list::{Entry, Logs};
 use crate::logs::read::{Reading, Unread};
-use crate::question::{Question, Selection};
+use crate::question::{Filters, Question, Selection};
 use crate::verdict::turn::{self, Try, Turns};
 use crate::window::Window;
 
@@ -90,7 +90,10 @@ pub struct Evidence {
     pub last_of_filtered: Option<Exchange>,
     /// The newest exchange of the developer who is asked about, whatever the other filters.
     pub last_of_developer: Option<Exchange>,
-    /// Successes in the window whose logs were not read.
+    /// Where there is none in the window: their last one before it.
+    pub last_before: Option<Exchange>,
+    /// Successes in the window of which nobody knows whose they are: their logs were not read, nor any
+    /// other of the same token.
     pub unread_successes: u64,
     /// Failures of OpenAI's own kind that were read and tell no status, where a text wants an HTTP 500.
     pub statusless: u64,
@@ -134,8 +137,10 @@ impl Question {
     /// Gathers what listing and reading gave.
     #[must_use]
     pub fn gather(&self, logs: &Logs, selection: &Selection, reading: Reading) -> Evidence {
+        let began_within =
+            |entry: &&Entry| entry.told.is_none_or(|told| self.window.contains(told.started_at));
         let mut evidence = Evidence {
-            listed: logs.entries.len() as u64,
+            listed: logs.entries.iter().filter(|entry| began_within(entry)).count() as u64,
             read: reading.read,
             bytes: reading.bytes,
             unread: reading.unread,
@@ -159,7 +164,7 @@ impl Question {
             }
             // Whatever the text names is meant, whenever it was.
             let is_named = self.names_exchange(&exchange);
-            if !is_named && !self.window.contains(exchange.started_at) {
+            if !is_named && !self.includes(&exchange) {
                 continue;
             }
             if let Some(on_lambda) = exchange.on_lambda {
@@ -206,10 +211,24 @@ impl Question {
         evidence.turns = turn::count(tries);
         evidence.count_tokens(logs, &owners);
         self.count_keys(logs, &Seen { keys, ids }, recent, &mut evidence);
-        let chosen = selection.successes;
-        evidence.unread_successes = evidence.unread_successes.saturating_sub(chosen);
+        self.count_unread(logs, selection, &mut evidence);
         evidence.busiest = evidence.last_seen.and_then(|last| busiest(logs, last, &owners));
         evidence
+    }
+
+    /// Counts the successes of which nobody knows whose they are. Which session or model it was, only
+    /// the log itself tells.
+    fn count_unread(&self, logs: &Logs, selection: &Selection, evidence: &mut Evidence) {
+        let Filters { developer, session, model } = &self.filters;
+        let by_token = developer.is_some() && session.is_none() && model.is_none();
+        let successes = logs.entries.iter().filter_map(|entry| entry.told);
+        let successes = successes.filter(|told| told.error_origin.is_none());
+        let is_told = |told: &LogKey| {
+            by_token && told.token8.is_some_and(|token| selection.tokens.contains(&token))
+        };
+        let untold = successes.filter(|told| !is_told(told)).count() as u64;
+        let read = if by_token { selection.tokenless } else { selection.successes };
+        evidence.unread_successes = untold.saturating_sub(read);
     }
 
     /// Counts what the keys tell by themselves.
@@ -226,7 +245,6 @@ impl Question {
                 continue;
             }
             evidence.recent.1 += u64::from(told.started_at >= recent);
-            evidence.unread_successes += u64::from(told.error_origin.is_none());
             // What was read has counted, even where its record names another exchange.
             if read.keys.contains(&entry.key) {
                 continue;

@@ -12,6 +12,7 @@ use schemas::origin::Origin;
 use schemas::symptom::{Alone, Breadth, Condition};
 
 use crate::logs::classify::Exchange;
+use crate::number::count;
 use crate::question::Question;
 use crate::text::fold::fold;
 use crate::text::ids::Host;
@@ -157,7 +158,7 @@ fn from_names(question: &Question, evidence: &Evidence) -> Option<Verdict> {
     } else {
         "what has this id succeeded here."
     });
-    verdict.proof = vec![format!("{} logs in this window", evidence.listed)];
+    verdict.proof = vec![format!("{} in this window", count(evidence.listed, "log"))];
     verdict.proof.extend(unfound(question, evidence));
     verdict.next_steps = vec![
         "a wider window: --since 7d; successes too: --all".to_owned(),
@@ -278,7 +279,11 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
         cause: None,
         other: (!others.is_empty()).then(|| format!("also: {}", others.join(", "))),
         next_steps: vec![step],
-        say: Some(if is_past || is_over { told_as_past(&what, evidence, until) } else { say }),
+        say: Some(if is_past || is_over {
+            told_as_past(&what, evidence, question.now)
+        } else {
+            say
+        }),
         about: About::Matches,
         doubt: (settled && !certain && !is_past_all).then_some(Doubt::Aws),
     };
@@ -356,8 +361,8 @@ fn could_be_unlogged(question: &Question) -> bool {
 }
 
 /// The sentence for the chat about a failure that is over.
-fn told_as_past(what: &str, evidence: &Evidence, until: Timestamp) -> String {
-    let ago = evidence.last_seen.map(|last| ago(last, until)).unwrap_or_default();
+fn told_as_past(what: &str, evidence: &Evidence, now: Timestamp) -> String {
+    let ago = evidence.last_seen.map(|last| ago(last, now)).unwrap_or_default();
     let since = if evidence.since_then > 0 { " Others have had answers since." } else { "" };
     format!("The last one is {ago} old: {what}{since}")
 }
@@ -368,7 +373,8 @@ fn from_silence(evidence: &Evidence, total: u64) -> Verdict {
         Origin::Openai,
         "the stream fell silent, and Codex gave up waiting before the proxy did.",
     );
-    verdict.proof = vec![format!("{total} exchanges here ended by the client's hanging up")];
+    verdict.proof =
+        vec![format!("{} here ended by the client's hanging up", count(total, "exchange"))];
     verdict.proof.extend(evidence.matches.first().map(words_of));
     verdict.next_steps = vec![
         "retry; if it lasts, look for a middlebox that buffers between Codex and the proxy"

@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use schemas::origin::{Acts, Origin};
 use schemas::symptom::AwsAct;
 
-use crate::aws::cloudwatch::{DeathKind, Observed, Reserved, grouped};
+use crate::aws::cloudwatch::{DeathKind, Observed, Reserved};
+use crate::number::{count, grouped};
 use crate::question::Question;
 use crate::text::ids::Host;
 use crate::verdict::advice::{OPENS_DOOR, missing_rights, more_slots};
@@ -138,7 +139,6 @@ impl Made {
         let time = |time: Timestamp| time.strftime("%H:%M").to_string();
         let when = format!("CloudWatch {}-{} UTC", time(self.first), time(end));
         let ran = counts.invocations.map_or_else(String::new, |n| format!(", {} ran", grouped(n)));
-        let count = grouped(self.count);
         match self.act {
             AwsAct::Throttle => {
                 let most = counts.concurrent_max.map_or_else(String::new, |most| {
@@ -149,21 +149,23 @@ impl Made {
                     format!(", concurrency {most}{of}")
                 });
                 let logged = logged.map_or_else(String::new, |logged| {
-                    format!("; {} logged 429s", grouped(logged))
+                    format!("; {}", count(logged, "logged 429"))
                 });
-                format!("{when}: {count} throttles{ran}{most}{logged}")
+                let throttles = count(self.count, "throttle");
+                format!("{when}: {throttles}{ran}{most}{logged}")
             }
             AwsAct::Forbid | AwsAct::TooLarge => {
                 let all = counts
                     .url_requests
-                    .map_or_else(String::new, |n| format!(" of {} URL requests", grouped(n)));
-                format!("{when}: {count}{all} refused before the proxy{ran}")
+                    .map_or_else(String::new, |n| format!(" of {}", count(n, "URL request")));
+                format!("{when}: {}{all} refused before the proxy{ran}", grouped(self.count))
             }
             AwsAct::Die | AwsAct::Cut => {
                 let kind = self.died_of.map_or("without an end", DeathKind::as_str);
+                let invocations = count(self.count, "invocation");
                 let what = match self.died_of {
-                    None => format!("{count} invocations failed or have a start and no end"),
-                    Some(_) => format!("{count} invocations died ({kind})"),
+                    None => format!("{invocations} failed, or began and never ended"),
+                    Some(_) => format!("{invocations} died ({kind})"),
                 };
                 let none = if logged == Some(0) && question.recognised.wanted.has_condition() {
                     "; no logged failure like this"
@@ -178,8 +180,8 @@ impl Made {
     fn detail(&self, evidence: Option<&Evidence>, observed: &Observed) -> Option<String> {
         match self.act {
             AwsAct::Throttle => Some(format!(
-                "{} turns ended at once (Codex does not retry this); throttled requests carry no name",
-                grouped(self.count)
+                "{} ended at once (Codex does not retry this); throttled requests carry no name",
+                count(self.count, "turn")
             )),
             AwsAct::Forbid => missing_rights(observed).or_else(|| {
                 let nobody = self.nobody_ran(evidence, observed);

@@ -7,6 +7,7 @@ mod proof;
 mod nearest;
 mod refusal;
 mod rate;
+mod absent;
 mod presume;
 pub mod judge;
 pub mod unlogged;

@@ -8,9 +8,11 @@ use schemas::catalogue::{CATALOGUE, ErrorCode};
 use schemas::origin::{Acts, Origin};
 use schemas::symptom::{Alone, Condition, Symptom};
 
+use crate::number::count;
 use crate::question::Question;
 use crate::text::ids::{Host, is_ray};
 use crate::text::recognise::{Extent, Recognised};
+use crate::verdict::absent::absent;
 use crate::verdict::advice::{Advice, about};
 use crate::verdict::evidence::Evidence;
 use crate::verdict::nearest::nearest;
@@ -70,9 +72,10 @@ pub(crate) fn without_match(question: &Question, evidence: &Evidence) -> Verdict
 /// Records of before version 1 tell no status: a failure of OpenAI's that is usually an HTTP 500 may
 /// be what is meant.
 fn of_no_status(mut verdict: Verdict, evidence: &Evidence) -> Verdict {
-    let count = evidence.statusless;
-    let found =
-        format!("{count} failures of OpenAI's, `server_error`, are in logs that tell no status");
+    let found = format!(
+        "in logs that tell no status: {} of OpenAI's, `server_error`",
+        count(evidence.statusless, "failure")
+    );
     if verdict.origin.is_none() && evidence.total() == 0 {
         let steps = std::mem::take(&mut verdict.next_steps);
         verdict = Verdict {
@@ -92,7 +95,7 @@ fn of_no_status(mut verdict: Verdict, evidence: &Evidence) -> Verdict {
 pub(crate) fn unfound(question: &Question, evidence: &Evidence) -> Option<String> {
     let read = evidence.read;
     if let Some(id) = question.recognised.ids.first().filter(|_| evidence.named.is_empty()) {
-        return Some(format!("{id} stands in none of the {read} logs that were read"));
+        return Some(format!("{id} stands in none of the logs that were read ({read})"));
     }
     let session = question.filters.session.as_ref()?;
     let is_seen = evidence.last_of_filtered.is_some();
@@ -109,7 +112,8 @@ fn misspelt(question: &Question, evidence: &Evidence) -> Option<Verdict> {
     let mut verdict =
         Verdict::unknown(&format!("nobody called `{name}` is in the logs that were read."));
     let read = evidence.read;
-    verdict.proof = vec![format!("{read} logs read, none of `{name}`; `{meant}` is among them")];
+    verdict.proof =
+        vec![format!("{} read, none of `{name}`; `{meant}` is among them", count(read, "log"))];
     verdict.next_steps = vec![
         format!("misspelt? --developer {meant}"),
         format!("is `{name}` a name at all? codex-proxy token list"),
@@ -273,40 +277,6 @@ fn who_acts(recognised: &Recognised, symptom: &Symptom, origin: Origin) -> Acts 
         return entry.map_or(Acts::Us, |entry| entry.acts);
     }
     about(origin, code, status).acts
-}
-
-/// A developer sees a failure that this proxy has not logged for them: do they reach it at all?
-fn absent(developer: &str, evidence: Option<&Evidence>, checks: &[&str]) -> Verdict {
-    let last = evidence.and_then(|evidence| evidence.last_of_developer.as_ref());
-    let all_read =
-        evidence.is_some_and(|e| e.unread_successes == 0 && e.left_out == 0 && !e.is_partial());
-    let mut verdict = match last {
-        Some(last) => {
-            let mut verdict = Verdict::unknown(
-                "this proxy logged no such failure for them, though they do reach it.",
-            );
-            let status = last.status.map(|status| format!(", {status}")).unwrap_or_default();
-            let time = last.started_at.strftime("%d %b %H:%M:%S");
-            verdict.proof.push(format!("{developer}'s last exchange here: {time} UTC{status}"));
-            verdict
-        }
-        None if all_read => Verdict::likely(
-            Origin::Client,
-            &format!("{developer}'s Codex does not seem to reach this proxy in this window."),
-        ),
-        None => {
-            let mut verdict = Verdict::unknown("this proxy logged no such failure for them.");
-            verdict
-                .next_steps
-                .push("read every log: --all; it tells when they were last here".to_owned());
-            verdict
-        }
-    };
-    if last.is_none() {
-        verdict.next_steps.push(format!("is `{developer}` the name? codex-proxy token list"));
-    }
-    verdict.next_steps.extend(checks.iter().map(|&check| check.to_owned()));
-    verdict
 }
 
 /// Tells whether the text shows that the answer did not come by this proxy, which gives every answer

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemas::origin::Origin;
 
 use crate::logs::classify::Exchange;
+use crate::number::{agreeing, count};
 use crate::question::Question;
 use crate::text::recognise::Recognised;
 use crate::verdict::evidence::Evidence;
@@ -97,9 +98,14 @@ pub(crate) fn not_among(question: &Question, evidence: &Evidence) -> String {
     let all = by_keys && !wanted.statuses.is_empty() && !wanted.words_required;
     let (listed, left_out) = (evidence.listed, evidence.left_out);
     if left_out == 0 || all {
-        format!("no {what}{whose} among {listed} logs of this window")
+        format!("no {what}{whose} among {} of this window", count(listed, "log"))
     } else {
         let read = evidence.read;
-        format!("no {what}{whose} among the {read} logs that were read; {left_out} are unread")
+        let unread = agreeing(left_out, "is", "are");
+        format!(
+            "no {what}{whose} among the {} that {}; {left_out} {unread} unread",
+            count(read, "log"),
+            agreeing(read, "was read", "were read")
+        )
     }
 }

@@ -30,7 +30,6 @@ pub use self::minute::{Counts, Minute};
 pub(crate) use self::observe::last_line;
 pub use self::observe::{Limits, LinesProgress, Scope, observe, observe_within};
 pub use self::sum::Sum;
-pub(crate) use self::sum::grouped;
 pub use crate::aws::Trouble;
 
 /// The longest that Lambda lets an invocation run; taken where the function's own limit is not known.

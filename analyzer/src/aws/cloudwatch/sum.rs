@@ -8,6 +8,7 @@
 use jiff::SignedDuration;
 
 use super::{Counts, Observed};
+use crate::number::{count, grouped};
 use crate::window::Window;
 
 /// The two sides of the sum.
@@ -43,7 +44,7 @@ pub struct Sum {
 impl Sum {
     pub(super) fn of(observed: &Observed, window: &Window, logged: u64) -> Self {
         let totals = observed.totals(window);
-        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let starts_within =
             |started: &&schemas::journal::Started| window.contains(started.started_at);
         let spilled = observed.spilled.iter().map(|spilled| spilled.key.as_str());
@@ -65,11 +66,11 @@ impl Sum {
             throttled: totals.throttles,
             unsettled: unsettled(observed, window),
             logged,
-            spilled: count(spilled.count()),
-            lost: count(observed.lost.len()),
-            died: count(observed.unended.iter().filter(starts_within).count())
-                + count(deaths.count()),
-            in_flight: count(in_flight().count()),
+            spilled: number(spilled.count()),
+            lost: number(observed.lost.len()),
+            died: number(observed.unended.iter().filter(starts_within).count())
+                + number(deaths.count()),
+            in_flight: number(in_flight().count()),
             oldest: in_flight().map(|started| observed.age(started)).max(),
             saw_lines: observed.lines_since.is_some(),
             saw_metrics: observed.saw_metrics(),
@@ -91,8 +92,8 @@ impl Sum {
     pub fn none_by_itself(&self) -> String {
         match self.untold() {
             Some(rest) if rest > 0 => format!(
-                "CloudWatch: AWS is not known to have refused any; {} invocations left no trace",
-                grouped(rest.unsigned_abs())
+                "CloudWatch: AWS is not known to have refused any; {} left no trace",
+                count(rest.unsigned_abs(), "invocation")
             ),
             _ => "CloudWatch: AWS refused and lost none by itself".to_owned(),
         }
@@ -114,6 +115,17 @@ impl Sum {
         Some(if rest > 0 { (rest - number(self.in_flight)).max(0) } else { rest })
     }
 
+    /// Counts what still runs and CloudWatch has counted: no more than there are invocations without
+    /// a trace.
+    fn counted_in_flight(&self) -> u64 {
+        let untold = self.invocations.map_or(0, |ran| ran.saturating_sub(self.told()));
+        untold.min(self.in_flight)
+    }
+
+    fn uncounted_in_flight(&self) -> u64 {
+        self.in_flight - self.counted_in_flight()
+    }
+
     /// Writes the sum as one line: `2,704 URL requests = 2,695 logged + 9 in flight (oldest 74 s) + 0
     /// throttled + 0 refused`.
     #[must_use]
@@ -127,18 +139,20 @@ impl Sum {
         part(self.spilled, "spilled");
         part(self.lost, "lost");
         part(self.died, "died unlogged");
-        let oldest =
-            self.oldest.map_or(String::new(), |age| format!(" (oldest {} s)", age.as_secs()));
-        let flying = format!("{} in flight{oldest}", grouped(self.in_flight));
-        // Counted by CloudWatch only as far as there are more invocations than traces.
-        let is_counted = self.invocations.is_some_and(|invocations| invocations > self.told());
         let mut after = Vec::new();
-        if !self.saw_lines {
-            after.push("what is in flight or died is not known".to_owned());
-        } else if is_counted || self.in_flight == 0 {
-            parts.push(flying);
+        if self.saw_lines {
+            let oldest =
+                self.oldest.map_or(String::new(), |age| format!(" (oldest {} s)", age.as_secs()));
+            let (counted, rest) = (self.counted_in_flight(), self.uncounted_in_flight());
+            match (counted, rest) {
+                (0, 1..) => after.push(format!("{} in flight{oldest} on top", grouped(rest))),
+                _ => parts.push(format!("{} in flight{oldest}", grouped(counted))),
+            }
+            if counted > 0 && rest > 0 {
+                after.push(format!("{} more in flight on top", grouped(rest)));
+            }
         } else {
-            after.push(format!("{flying} on top"));
+            after.push("what is in flight or died is not known".to_owned());
         }
         match (self.throttled, self.url_requests) {
             (Some(throttled), _) => parts.push(format!("{} throttled", grouped(throttled))),
@@ -147,21 +161,29 @@ impl Sum {
         }
         if let Some(refused) = self.refused() {
             parts.push(format!("{} refused", grouped(refused)));
-        } else if self.unsettled > 0 {
-            parts.push(format!("{} not known yet", grouped(self.unsettled)));
         }
-        match self.untold() {
-            Some(rest) if rest > 0 => {
+        match (self.unsettled, self.untold()) {
+            (0, Some(rest)) if rest > 0 => {
                 parts.push(format!("{} without a trace", grouped(rest.unsigned_abs())));
             }
-            Some(rest) if rest < 0 => {
+            (0, Some(rest)) if rest < 0 => {
                 let ahead = grouped(rest.unsigned_abs());
                 after.push(format!("CloudWatch is {ahead} behind"));
             }
-            _ => {}
+            (0, _) => {}
+            // What ran is not whole either: only what is left of all requests can be told.
+            (unsettled, _) => {
+                let known = self.told() + self.counted_in_flight() + self.throttled.unwrap_or(0);
+                let rest = self.url_requests.unwrap_or(0).saturating_sub(known);
+                parts.push(format!("{} not known yet", grouped(rest.min(unsettled))));
+                let gone = rest.saturating_sub(unsettled);
+                if gone > 0 {
+                    parts.push(format!("{} refused or without a trace", grouped(gone)));
+                }
+            }
         }
         let left = match (self.url_requests, self.saw_metrics) {
-            (Some(requests), _) => format!("{} URL requests", grouped(requests)),
+            (Some(requests), _) => count(requests, "URL request"),
             (None, true) => "no data point for URL requests".to_owned(),
             (None, false) => "URL requests not seen".to_owned(),
         };
@@ -181,19 +203,6 @@ fn unsettled(observed: &Observed, window: &Window) -> u64 {
         (!is_settled).then_some(url_requests?.saturating_sub(known))
     });
     of_one.sum()
-}
-
-/// Writes a number with commas between its thousands.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -261,6 +270,37 @@ mod tests {
         assert!(half.line().ends_with("; no data point for throttles"), "{}", half.line());
     }
 
+    /// Returns both sides of the sum as they are written.
+    fn sides(line: &str) -> (u64, u64) {
+        let (left, right) = line.split_once(" = ").expect("a sum");
+        let right = right.split(';').next().unwrap_or_default();
+        let number = |part: &str| {
+            let digits = part.split(' ').next().unwrap_or_default().replace(',', "");
+            digits.parse::<u64>().expect("a number")
+        };
+        (number(left), right.split(" + ").map(number).sum())
+    }
+
+    #[test]
+    fn both_sides_are_the_same_whatever_is_known() {
+        let late = Sum { url_requests: Some(2_730), throttled: None, unsettled: 30, ..WHOLE };
+        let gone = Sum { url_requests: Some(2_800), unsettled: 30, throttled: Some(4), ..WHOLE };
+        for sum in [
+            WHOLE,
+            Sum { url_requests: Some(2_720), throttled: Some(10), ..WHOLE },
+            Sum { invocations: Some(2_697), url_requests: Some(2_697), ..WHOLE },
+            Sum { in_flight: 0, oldest: None, ..WHOLE },
+            late,
+            Sum { invocations: None, ..late },
+            Sum { logged: 2_721, invocations: Some(2_690), ..late },
+            gone,
+            Sum { spilled: 3, died: 2, lost: 1, ..gone },
+        ] {
+            let (left, right) = sides(&sum.line());
+            assert_eq!(left, right, "{}", sum.line());
+        }
+    }
+
     fn observed(minutes: &[Counts]) -> (Observed, Window) {
         let since = jiff::Timestamp::UNIX_EPOCH;
         let until = since + SignedDuration::from_mins(60);
@@ -309,12 +349,5 @@ mod tests {
         assert!(calm.none_by_itself().contains("9 invocations left no trace"));
         let whole = Sum { logged: 2_704, ..calm };
         assert!(whole.none_by_itself().ends_with("refused and lost none by itself"));
-    }
-
-    #[test]
-    fn thousands_are_grouped() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(grouped(number), text);
-        }
     }
 }

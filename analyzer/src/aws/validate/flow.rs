@@ -4,7 +4,8 @@ use super::Check;
 use super::facts::Facts;
 use crate::aws::Trouble;
 use crate::aws::capacity::reserve;
-use crate::aws::cloudwatch::{Reserved, grouped};
+use crate::aws::cloudwatch::Reserved;
+use crate::number::{agreeing, count};
 use crate::window::ago;
 
 /// The longest that Lambda allows: an exchange may take that long.
@@ -54,14 +55,14 @@ pub(super) fn function(facts: &Facts) -> Check {
         }
     };
     match counts.invocations {
-        Some(count) if count > 0 => {
-            let count = grouped(count);
-            Check::ok(FUNCTION, format!("{name}: {state}, {count} invocations in 24 h"))
+        Some(ran) if ran > 0 => {
+            let ran = count(ran, "invocation");
+            Check::ok(FUNCTION, format!("{name}: {state}, {ran} in 24 h"))
         }
         _ => match counts.url_requests {
             Some(requests) if requests > 0 => Check::failed(
                 FUNCTION,
-                format!("{} URL requests in 24 h, and none of them ran", grouped(requests)),
+                format!("{} in 24 h, and none of them ran", count(requests, "URL request")),
                 "Lambda refused them all: see the checks of URL, policy and slots below",
             ),
             _ => Check::pending(
@@ -165,7 +166,8 @@ pub(super) fn slots(facts: &Facts) -> Check {
         None => format!("reserved: not seen; {free}"),
     };
     if throttles > 0 {
-        let found = format!("{said}; {} requests were refused in 24 h", grouped(throttles));
+        let were = agreeing(throttles, "was", "were");
+        let found = format!("{said}; {} {were} refused in 24 h", count(throttles, "request"));
         return Check::failed(
             SLOTS,
             found,

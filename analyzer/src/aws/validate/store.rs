@@ -3,7 +3,7 @@
 use super::Check;
 use super::facts::{Facts, Guard, Logs, SecretState, Tokens};
 use crate::aws::Trouble;
-use crate::aws::cloudwatch::grouped;
+use crate::number::grouped;
 
 const TOKENS: &str = "tokens";
 const LOGS: &str = "logs";

@@ -1,6 +1,18 @@
 //! Counts as people write them: with the noun, and what goes with it, in agreement.
 
-use crate::aws::cloudwatch::grouped;
+/// Writes a number with commas between its thousands.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
 
 /// Writes a count and its noun: `1 turn`, `2 turns`, `2 successes`, `2 tries`.
 #[must_use]
@@ -35,5 +47,12 @@ mod tests {
             assert_eq!(count(number, noun), text);
         }
         assert_eq!((agreeing(1, "says", "say"), agreeing(0, "says", "say")), ("says", "say"));
+    }
+
+    #[test]
+    fn thousands_are_grouped() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
     }
 }
