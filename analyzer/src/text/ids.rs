@@ -190,17 +190,19 @@ fn has_digits(id: &str) -> bool {
 }
 
 fn host(words: &str) -> Option<Host> {
-    let hosts = MARKS.host.captures_iter(words).map(|found| kind(&found[1].to_ascii_lowercase()));
+    let hosts =
+        MARKS.host.captures_iter(words).map(|found| host_kind(&found[1].to_ascii_lowercase()));
     // Help pages and sites for people are not where a request went.
     let mut hosts = hosts.flatten();
     hosts.next().or_else(|| {
         let text = joined(words, "");
         let broken = words.contains('\n').then(|| MARKS.host.captures(&text))??;
-        kind(&broken[1].to_ascii_lowercase())
+        host_kind(&broken[1].to_ascii_lowercase())
     })
 }
 
-fn kind(host: &str) -> Option<Host> {
+/// Tells whose a host is; `None` for pages that people read.
+pub(crate) fn host_kind(host: &str) -> Option<Host> {
     const LOCAL: [&str; 5] = ["localhost", "127.", "[::1]", "0.0.0.0", "host.docker.internal"];
     const PAGES: [&str; 6] =
         ["platform.", "help.", "status.", "developers.", "docs.aws.", "github.com"];

@@ -8,6 +8,7 @@ mod python;
 mod paste;
 pub mod ids;
 mod row;
+mod elsewhere;
 mod wanted;
 pub mod recognise;
 pub mod secret;

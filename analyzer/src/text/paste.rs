@@ -264,6 +264,8 @@ pub(crate) struct Body {
     pub(crate) error: BodyError,
     /// Nothing stands before it.
     pub(crate) begins: bool,
+    /// It has what no error of the proxy's ever had: another type, or other fields beside.
+    pub(crate) is_alien: bool,
 }
 
 /// Finds the body of an error in a text, as JSON or as Python prints it, also one that a terminal
@@ -285,10 +287,36 @@ pub(crate) fn body_in(words: &str) -> Option<Body> {
         // Python shows the inside of `error` where a stream failed.
         let error = error.or_else(|| inner.and_then(|_| BodyError::from_value(&value)));
         if let Some(error) = error {
-            return Some(Body { error, begins: at == 0 });
+            let is_alien = is_alien(&value, &error);
+            return Some(Body { error, begins: at == 0, is_alien });
         }
     }
     None
+}
+
+/// Tells whether an error cannot be the proxy's, whatever its words are.
+fn is_alien(value: &Value, error: &BodyError) -> bool {
+    /// Fields beside the message that errors of the proxy, or what shows them, have.
+    const KNOWN: [&str; 9] = [
+        "error",
+        "message",
+        "type",
+        "code",
+        "param",
+        "status",
+        "detail",
+        "statusCode",
+        "request_id",
+    ];
+    let others = |value: &Value| {
+        value
+            .as_object()
+            .is_some_and(|fields| fields.keys().any(|key| !KNOWN.contains(&key.as_str())))
+    };
+    let number = |value: &Value| value.get("code").is_some_and(Value::is_number);
+    let inner = value.get("error").unwrap_or(&Value::Null);
+    let is_other_type = error.kind.as_deref().is_some_and(|kind| kind != "proxy_error");
+    others(value) || others(inner) || number(inner) || is_other_type
 }
 
 fn first_value(text: &str) -> Option<Value> {

@@ -11,6 +11,7 @@ use schemas::catalogue::{CATALOGUE, ErrorCode};
 use schemas::origin::Origin;
 use schemas::symptom::{self, Alone, Breadth, Condition, ShowsId};
 
+use crate::text::elsewhere;
 use crate::text::fold::{Squeezed, fold, squeeze};
 use crate::text::ids::{FEW_PIECES, Ids, is_cut};
 use crate::text::paste::{self, Body, Mark, Paste, Piece};
@@ -38,8 +39,6 @@ struct Rules {
     tail: Regex,
     /// How Codex wraps an answer that it has no words of its own for, squeezed.
     wrapper: Regex,
-    /// Words of other vendors.
-    vendors: RegexSet,
 }
 
 /// One piece of a paste, and what was found in it.
@@ -87,11 +86,6 @@ impl Rules {
         Self {
             set: set.expect("tested with the catalogue"),
             rows: symptom::catalogue().map(Row::of).collect(),
-            vendors: RegexSetBuilder::new(
-                symptom::VENDORS.iter().map(|vendor| vendor.pattern.replace(' ', "")),
-            )
-            .build()
-            .expect("tested with the catalogue"),
             wrapper: regex(r"unexpectedstatus(?<status>[0-9]{3})[^:0-9]*:(?<message>.+)"),
             tail: regex(
                 r",?(?:url:(?:https?|wss?)://|cf-ray:|requestid:|autherror(?:code)?:).*$|;retrying[0-9]+/[0-9]+.*$",
@@ -258,10 +252,16 @@ impl Rules {
         let has_openai_body =
             ours.is_none() && body.as_ref().is_some_and(|body| body.error.code_or_kind().is_some());
         let is_body = body.as_ref().is_some_and(|body| body.begins);
-        let vendor = self.vendors.matches(&squeezed.text).iter().next();
-        let by_id = || ids.iter().any(|id| crate::text::ids::is_of_anthropic(id)).then_some(0);
-        let vendor = vendor.or_else(by_id).filter(|_| ours.is_none());
-        let vendor = vendor.map(|index| symptom::VENDORS[index].name);
+        // A sentence that only Codex, OpenAI or a gateway says is theirs, whatever stands around it.
+        let is_told = symptom.is_some_and(|symptom| {
+            symptom.breadth == Breadth::Own
+                && matches!(symptom.author, Origin::Client | Origin::Openai | Origin::Network)
+        });
+        let program =
+            (!is_told).then(|| elsewhere::program(&piece.words, &squeezed.text)).flatten();
+        let is_alien = body.as_ref().is_some_and(|body| body.is_alien);
+        let ours = ours.filter(|_| program.is_none() && !is_alien);
+        let vendor = elsewhere::vendor(&squeezed.text, &ids).filter(|_| ours.is_none()).or(program);
         // A sentence of another program stays known; words of OpenAI's kind are then not OpenAI's.
         let symptom = symptom.filter(|s| vendor.is_none() || s.author == Origin::Client);
         let passed_on = symptom.is_some_and(|s| matches!(s.proves, Condition::StatusInText(_)));

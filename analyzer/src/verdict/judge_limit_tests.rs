@@ -111,16 +111,10 @@ fn our_words_in_an_answer_of_openais_are_openais() {
 fn who_only_tells_of_an_error_of_somebodys_machine_proves_nothing() {
     let proven = "Missing environment variable: `CODEX_PROXY_TOKEN`.";
     assert_eq!(verdict(proven, &evidence(&[])), (Some(Origin::Client), Confidence::Certain));
-    for text in [
-        "assistant: I fixed the bug \"Missing environment variable: `OPENAI_API_KEY`\"",
-        "Error: Missing environment variable: `AWS_PROFILE (terraform)",
-    ] {
-        assert_eq!(
-            verdict(text, &evidence(&[])),
-            (Some(Origin::Client), Confidence::Likely),
-            "{text}"
-        );
-    }
+    let told = "assistant: I fixed the bug \"Missing environment variable: `OPENAI_API_KEY`\"";
+    assert_eq!(verdict(told, &evidence(&[])), (Some(Origin::Client), Confidence::Likely));
+    let of_another = "Error: Missing environment variable: `AWS_PROFILE (terraform)";
+    assert_eq!(verdict(of_another, &evidence(&[])), (None, Confidence::Unknown));
 }
 
 #[test]

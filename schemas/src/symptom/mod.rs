@@ -21,7 +21,7 @@ mod vendor;
 
 use crate::origin::{Acts, Origin};
 
-pub use vendor::{VENDORS, Vendor};
+pub use vendor::{PROGRAMS, VENDORS, Vendor};
 
 /// One row: a text that can stand in a developer's terminal.
 #[derive(Clone, Copy, Debug)]
