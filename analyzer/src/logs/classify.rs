@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemas::body::{self, BodyError, Shape, Terminal};
 use schemas::catalogue::ErrorCode;
 use schemas::origin::{AnsweredBy, Ending, Origin};
@@ -67,6 +67,14 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// Returns when it ended; where that is not known, when it began.
+    #[must_use]
+    pub fn ended_at(&self) -> Timestamp {
+        let lasted = self.duration_ms.unwrap_or(0.0) / 1e3;
+        let lasted = SignedDuration::try_from_secs_f64(lasted).unwrap_or_default();
+        self.started_at.checked_add(lasted).unwrap_or(self.started_at)
+    }
+
     /// Tells whether an id is one of this exchange's: ours, OpenAI's, its edge's, or Lambda's.
     #[must_use]
     pub fn has_id(&self, id: &str) -> bool {

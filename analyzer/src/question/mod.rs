@@ -101,10 +101,9 @@ impl Question {
     /// Tells whether an exchange is one of the window.
     pub(crate) fn includes(&self, exchange: &Exchange) -> bool {
         let Window { since, until } = self.window;
-        let ms = exchange.duration_ms.filter(|_| exchange.error.is_some()).unwrap_or(0.0);
-        let lasted = SignedDuration::try_from_secs_f64(ms / 1e3).unwrap_or_default();
-        let ended = exchange.started_at.checked_add(lasted).unwrap_or(exchange.started_at);
-        ended >= since && exchange.started_at < until
+        let (started, ended) = (exchange.started_at, exchange.ended_at());
+        let counts_from = if exchange.error.is_some() { ended } else { started };
+        counts_from >= since && started < until
     }
 
     /// Makes the search that spares most logs the parsing.

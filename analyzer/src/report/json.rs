@@ -243,7 +243,7 @@ pub fn render(answer: &Answer) -> String {
             unrecognised: evidence.unrecognised.iter().take(NAMED).cloned().collect(),
             failures: failures.map(|unread| format!("{}: {}", unread.key, unread.why)).collect(),
         },
-        author: name(answer.recognised.author),
+        author: name(answer.author()),
         symptom: answer.symptom().map(|symptom| symptom.id),
         ids: ids.collect(),
         verdict: JsonVerdict {

@@ -162,7 +162,7 @@ fn author(answer: &Answer) -> String {
     }
     let explained =
         |explains: &str| answer.verdict.why.trim_end_matches('.') == explains.trim_end_matches('.');
-    match (answer.symptom(), answer.recognised.author) {
+    match (answer.symptom(), answer.author()) {
         (Some(_), _) if said_by_server(answer) > 0 => {
             let said = said_by_server(answer) as u64;
             let say = agreeing(said, "says it itself", "say it themselves");
@@ -178,7 +178,7 @@ fn author(answer: &Answer) -> String {
 /// Counts the matches in which a server said what is otherwise the client's wording.
 fn said_by_server(answer: &Answer) -> usize {
     let wanted = &answer.recognised.wanted;
-    let is_clients = answer.recognised.author == Some(Origin::Client);
+    let is_clients = answer.author() == Some(Origin::Client);
     // What the client quotes is a server's anyway.
     if !is_clients || wanted.words_required {
         return 0;

@@ -11,9 +11,11 @@ mod text;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use schemas::origin::Origin;
 use schemas::symptom::Symptom;
 
 use crate::aws::cloudwatch::{Observed, Sum};
+use crate::logs::classify::Exchange;
 use crate::text::recognise::Recognised;
 use crate::verdict::Verdict;
 use crate::verdict::evidence::Evidence;
@@ -58,6 +60,21 @@ pub struct Answer {
 impl Answer {
     fn symptom(&self) -> Option<&'static Symptom> {
         self.recognised.symptom
+    }
+
+    /// Who wrote the words: known by the text, else by the logs, if all that match say them.
+    fn author(&self) -> Option<Origin> {
+        let logged = || {
+            let matches = &self.evidence.as_ref()?.matches;
+            let wanted = &self.recognised.wanted;
+            let first = matches.first()?.error.as_ref()?.origin;
+            let says = |exchange: &Exchange| {
+                let is_of_first = exchange.error.as_ref().is_some_and(|it| it.origin == first);
+                is_of_first && wanted.is_said_in(&exchange.searched)
+            };
+            matches.iter().all(says).then_some(first)
+        };
+        self.recognised.author.or_else(|| logged().filter(|_| self.recognised.other.is_none()))
     }
 
     /// Tells whether matches came in the last minutes, and the window ends now.

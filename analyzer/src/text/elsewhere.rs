@@ -10,6 +10,21 @@ use schemas::symptom::{PROGRAMS, VENDORS, Vendor};
 
 use crate::text::ids::{Host, host_kind, is_of_anthropic};
 
+/// Whom a text is about, if not this system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Other {
+    /// A vendor of what OpenAI sells, whom Codex can be set up for.
+    Vendor(&'static str),
+    /// Some other program, or site.
+    Program(&'static str),
+}
+
+/// Called so where a body has our words in another shape.
+pub(crate) const SHAPE: &str = "the answer of another server";
+
+/// Called so where only the name of a class tells.
+const SERVER: &str = "another server, in its own log";
+
 /// Called so where only an address tells.
 const SITE: &str = "another site";
 
@@ -44,6 +59,8 @@ struct Marks {
     programs: RegexSet,
     /// An address that was asked, with what stands behind the host.
     address: Regex,
+    /// The name of a class, as Java and its kin put it before a line of a log.
+    class: Regex,
     /// How a page of Cloudflare's names the site that it stands for, squeezed.
     site: Regex,
 }
@@ -56,8 +73,9 @@ static MARKS: LazyLock<Marks> = LazyLock::new(|| {
         address: regex(
             r#"(?i)(?:\b(?:https?|wss?)://|\bhost=["'])([a-z0-9._-]+|\[[0-9a-f:]+\])(?::[0-9]+)?(/[^\s"'<>)]*)?"#,
         ),
+        class: regex(r"(?m)(?:^|[\s\[(])(?:com|org|net|io|de)\.[a-z0-9_]+(?:\.[A-Za-z0-9_]+)+"),
         site: regex(
-            r"unabletoaccess([a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,})|ownerofthiswebsite\(([a-z0-9.-]+)\)",
+            r"unabletoaccess([a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,})|(?:ownerof)?thiswebsite\(([a-z0-9.-]+)\)|[a-z0-9-]+(?:\.[a-z0-9-]+)+hosterror",
         ),
     }
 });
@@ -70,22 +88,29 @@ fn set(vendors: &[Vendor]) -> RegexSet {
 }
 
 /// Names the vendor whose words a squeezed text has, or whose id.
-pub(crate) fn vendor(squeezed: &str, ids: &[String]) -> Option<&'static str> {
-    let by_words = MARKS.vendors.matches(squeezed).iter().next();
+pub(crate) fn vendor(squeezed: &str, ids: &[String]) -> Option<Other> {
+    // What AWS's own tools say of the function is about this system.
+    let is_ours = squeezed.contains("invokeoperation")
+        || (squeezed.contains("codex") && squeezed.contains("lambda"));
+    let by_words = MARKS
+        .vendors
+        .matches(squeezed)
+        .iter()
+        .find(|index| !(is_ours && VENDORS[*index].name.starts_with("AWS")));
     let by_id = || ids.iter().any(|id| is_of_anthropic(id)).then_some(0);
-    by_words.or_else(by_id).map(|index| VENDORS[index].name)
+    by_words.or_else(by_id).map(|index| Other::Vendor(VENDORS[index].name))
 }
 
 /// Names the other program, or the other site, that a text is about. In come its words as they stand,
 /// and squeezed.
-pub(crate) fn program(words: &str, squeezed: &str) -> Option<&'static str> {
+pub(crate) fn program(words: &str, squeezed: &str) -> Option<Other> {
     if OF_OURS.iter().any(|ours| squeezed.contains(ours)) {
         return None;
     }
     let by_words = MARKS.programs.matches(squeezed).iter().next();
-    by_words
-        .map(|index| PROGRAMS[index].name)
-        .or_else(|| names_site(words, squeezed).then_some(SITE))
+    let name = by_words.map(|index| PROGRAMS[index].name);
+    let name = name.or_else(|| MARKS.class.is_match(words).then_some(SERVER));
+    name.or_else(|| names_site(words, squeezed).then_some(SITE)).map(Other::Program)
 }
 
 /// Tells whether the addresses that a text names are those of others: at least one, and all of them.
@@ -116,7 +141,7 @@ mod tests {
     use super::*;
     use crate::text::fold::{Squeezed, fold};
 
-    fn whose(text: &str) -> Option<&'static str> {
+    fn whose(text: &str) -> Option<Other> {
         program(text, &Squeezed::of(&fold(text)).text)
     }
 

@@ -280,6 +280,11 @@ pub(crate) fn is_ray(id: &str) -> bool {
     is_place && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// Tells whether an id is Cloudflare's without the airport, as its pages show it.
+pub(crate) fn is_bare_ray(id: &str) -> bool {
+    id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

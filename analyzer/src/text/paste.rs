@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 use schemas::body::{self, BodyError};
+use schemas::catalogue::ErrorCode;
 use serde_json::Value;
 
 use crate::text::fold::unescaped;
@@ -264,6 +265,8 @@ pub(crate) struct Body {
     pub(crate) error: BodyError,
     /// Nothing stands before it.
     pub(crate) begins: bool,
+    /// Where it begins, in bytes.
+    pub(crate) at: usize,
     /// It has what no error of the proxy's ever had: another type, or other fields beside.
     pub(crate) is_alien: bool,
 }
@@ -288,26 +291,21 @@ pub(crate) fn body_in(words: &str) -> Option<Body> {
         let error = error.or_else(|| inner.and_then(|_| BodyError::from_value(&value)));
         if let Some(error) = error {
             let is_alien = is_alien(&value, &error);
-            return Some(Body { error, begins: at == 0, is_alien });
+            return Some(Body { error, begins: at == 0, at, is_alien });
         }
     }
     None
 }
 
+/// Fields beside the message that errors of the proxy, or what shows them, have.
+const KNOWN: [&str; 9] =
+    ["error", "message", "type", "code", "param", "status", "detail", "statusCode", "request_id"];
+
 /// Tells whether an error cannot be the proxy's, whatever its words are.
 fn is_alien(value: &Value, error: &BodyError) -> bool {
-    /// Fields beside the message that errors of the proxy, or what shows them, have.
-    const KNOWN: [&str; 9] = [
-        "error",
-        "message",
-        "type",
-        "code",
-        "param",
-        "status",
-        "detail",
-        "statusCode",
-        "request_id",
-    ];
+    if error.code.as_deref().and_then(ErrorCode::from_name).is_some() {
+        return false;
+    }
     let others = |value: &Value| {
         value
             .as_object()

@@ -4,26 +4,31 @@
 //! are to be searched for. Of several errors in one paste the last counts that only one program
 //! prints: what other tools said later is not what is asked about.
 
+mod conclude;
+
 use std::sync::LazyLock;
 
-use regex::{Captures, Regex, RegexSet, RegexSetBuilder};
-use schemas::catalogue::{CATALOGUE, ErrorCode};
+use regex::{Regex, RegexSet, RegexSetBuilder};
+use schemas::catalogue::ErrorCode;
 use schemas::origin::Origin;
-use schemas::symptom::{self, Alone, Breadth, Condition, ShowsId};
+use schemas::symptom::{self, Alone, Breadth, Condition};
 
-use crate::text::elsewhere;
-use crate::text::fold::{Squeezed, fold, squeeze};
-use crate::text::ids::{FEW_PIECES, Ids, is_cut};
+use crate::text::fold::{Squeezed, fold};
+use crate::text::ids::FEW_PIECES;
+use crate::text::ours;
 use crate::text::paste::{self, Body, Mark, Paste, Piece};
 use crate::text::row::{Fragment, Row, SHORTEST_PIECE, without_spaces};
-pub use crate::text::wanted::{Extent, Recognised, StreamEnding, Wanted};
-use crate::text::wanted::{extent, wants};
+use crate::text::wanted::wants;
+pub use crate::text::wanted::{Extent, Recognised, Standing, StreamEnding, Wanted};
 
 /// A message longer than this may have been cut by the client.
 const CUT_BYTES: usize = 500;
 
 /// How Codex begins to tell of a stream that began well, squeezed.
 const STREAM: &str = "streamdisconnectedbeforecompletion:";
+
+/// The row of pages that companies' gateways write.
+const GATEWAY_PAGE: &str = "network_page";
 
 /// Recognises a text.
 #[must_use]
@@ -180,7 +185,11 @@ impl Rules {
             let proves = self.rows[*row].symptom.proves;
             matches!(proves, Condition::StatusInText(_) | Condition::Status(_))
         };
-        let whole = matched.iter().next();
+        // A page is a gateway's, whatever it says of policies and refusals.
+        let is_gateways = |row: &usize| self.rows[*row].symptom.id == GATEWAY_PAGE;
+        let is_page = squeezed.text.contains("<html") || squeezed.text.contains("<title");
+        let page = matched.iter().find(is_gateways).filter(|_| is_page);
+        let whole = page.or(matched.iter().next());
         let whole = match whole.filter(is_local).and_then(|_| matched.iter().find(tells_status)) {
             Some(answer) => Some(answer),
             None => whole,
@@ -212,14 +221,14 @@ impl Rules {
         let said = message.as_deref().unwrap_or(&folded);
         let code = body.as_ref().and_then(|body| body.error.code.as_deref());
         let code = code.and_then(ErrorCode::from_name);
-        let ours = code.or_else(|| our_message(said)).or_else(|| our_message(&folded));
+        let ours = code.or_else(|| ours::message(said)).or_else(|| ours::message(&folded));
         let ours = ours.or_else(|| self.our_words(row, &squeezed.text));
         // The proxy adds nothing to a stream: what Codex says of one are somebody else's words.
         let ours = ours.filter(|_| !squeezed.text.contains(STREAM));
         Reading { piece, folded, squeezed, body, row, is_piece, ours, message }
     }
 
-    /// Finds a message of the proxy's among other words, where it is long enough to be its own.
+    /// Finds a message of the proxy's among other words, unless the row says more.
     fn our_words(&self, row: Option<usize>, squeezed: &str) -> Option<ErrorCode> {
         let says_more = |row: usize| {
             let symptom = self.rows[row].symptom;
@@ -231,125 +240,14 @@ impl Rules {
         if row.is_some_and(says_more) {
             return None;
         }
-        let is_sentence = |message: &str| message.split(' ').count() > 2;
-        let mut entries = CATALOGUE.iter().filter(|entry| {
-            squeezed.contains(entry.name)
-                || (is_sentence(entry.message) && squeezed.contains(&squeeze(&fold(entry.message))))
-        });
-        entries.next().map(|entry| entry.code)
-    }
-
-    fn conclude(&self, reading: Reading<'_>, paste: &Paste, whole: &Piece) -> Recognised {
-        let found = Ids::of_error(reading.piece, paste, whole);
-        let Reading { piece, folded, squeezed, body, row, is_piece, ours, message } = reading;
-        let symptom = row.map(|row| self.rows[row].symptom);
-        let captures = row.and_then(|row| self.rows[row].captures(&squeezed.text));
-        let ids = found.found;
-        let is_foreign = |id: &&String| !id.starts_with("cpx_") && !found.of_lambda.contains(id);
-        let has_foreign_id = ids.iter().any(|id| is_foreign(&id));
-        let has_openai_id = ids.iter().any(|id| id.starts_with("req_"));
-        let ours = ours.filter(|_| !has_foreign_id);
-        let has_openai_body =
-            ours.is_none() && body.as_ref().is_some_and(|body| body.error.code_or_kind().is_some());
-        let is_body = body.as_ref().is_some_and(|body| body.begins);
-        // A sentence that only Codex, OpenAI or a gateway says is theirs, whatever stands around it.
-        let is_told = symptom.is_some_and(|symptom| {
-            symptom.breadth == Breadth::Own
-                && matches!(symptom.author, Origin::Client | Origin::Openai | Origin::Network)
-        });
-        let program =
-            (!is_told).then(|| elsewhere::program(&piece.words, &squeezed.text)).flatten();
-        let is_alien = body.as_ref().is_some_and(|body| body.is_alien);
-        let ours = ours.filter(|_| program.is_none() && !is_alien);
-        let vendor = elsewhere::vendor(&squeezed.text, &ids).filter(|_| ours.is_none()).or(program);
-        // A sentence of another program stays known; words of OpenAI's kind are then not OpenAI's.
-        let symptom = symptom.filter(|s| vendor.is_none() || s.author == Origin::Client);
-        let passed_on = symptom.is_some_and(|s| matches!(s.proves, Condition::StatusInText(_)));
-        let author = match (ours, symptom) {
-            _ if vendor.is_some() => symptom.map(|symptom| symptom.author),
-            (Some(_), _) => Some(Origin::Proxy),
-            // The words behind the status are those of whoever gave the answer its id.
-            (None, Some(symptom))
-                if passed_on
-                    && message.is_some()
-                    && has_openai_id
-                    && symptom.author == Origin::Client =>
-            {
-                Some(Origin::Openai)
-            }
-            (None, Some(symptom)) => Some(symptom.author),
-            (None, None) => (is_body || has_foreign_id).then_some(Origin::Openai),
-        };
-        let mut wanted = Wanted::default();
-        if let Some(symptom) = symptom {
-            wanted = wants(symptom, captures.as_ref(), message.is_some());
-        }
-        // Words that stand behind a status are only meant with this status.
-        let status = self.wrapper.captures(&squeezed.text).and_then(|c| c["status"].parse().ok());
-        if let Some(status) = status
-            && symptom.is_some_and(|symptom| symptom.proves == Condition::Words)
-        {
-            wanted.statuses = vec![status];
-            wanted.words_required = message.is_some();
-        }
-        let is_refusal = body.as_ref().is_some_and(|body| {
-            let kind = body.error.kind.as_deref();
-            body.begins && kind.is_none_or(|kind| kind == "invalid_request_error")
-        });
-        if ours.is_none() && is_refusal && symptom.is_none_or(|s| s.proves == Condition::Words) {
-            // Codex prints the body of a 400 as it is, and of nothing else.
-            wanted = Wanted { statuses: vec![400], words_required: true, ..Wanted::default() };
-        }
-        let is_status = symptom.is_some_and(|symptom| symptom.proves == Condition::StatusAlone);
-        match message {
-            // Its digits may stand in any text.
-            _ if is_status => {}
-            // The client's word for an empty body: in no log, and of no answer that had words.
-            Some(said) if said == "unknown error" => wanted.without_words = true,
-            Some(said) => wanted.words = said,
-            None => wanted.words.clone_from(&folded),
-        }
-        if squeezed.text.contains("(nobody)") {
-            (wanted.without_words, wanted.words) = (true, String::new());
-        }
-        wanted.words_required &= !wanted.words.is_empty();
-        wanted.is_broken = piece.words.contains('\n');
-        if squeezed.text.contains(STREAM) {
-            wanted.ending = wanted.ending.or(Some(StreamEnding::Said));
-        }
-        let extent = extent(is_piece, captures.as_ref(), &squeezed.text);
-        let shows_id = match symptom.map_or(ShowsId::No, |symptom| symptom.shows_id) {
-            ShowsId::No => false,
-            ShowsId::WithAddress => found.host.is_some() && squeezed.text.contains("url:"),
-            ShowsId::WithStatus => {
-                group(captures.as_ref(), "status").is_some() && !paste.by_old_client
-            }
-        };
-        let shows_id = shows_id && !is_cut(&squeezed.text);
-        let would_show_id = shows_id && !wanted.statuses.is_empty() && ids.is_empty();
-        Recognised {
-            folded,
-            symptom,
-            ours,
-            author,
-            wanted,
-            ids,
-            lambda_ids: found.of_lambda,
-            session: paste.session.clone(),
-            at: piece.at,
-            host: found.host,
-            would_show_id,
-            has_openai_body,
-            vendor,
-            extent,
-            by_old_client: paste.by_old_client,
-        }
+        ours::among(squeezed).or_else(|| ours::end_of_one(squeezed))
     }
 
     /// Finds the known text that a piece belongs to: of several only where they prove the same.
     fn piece_of(&self, folded: &str, squeezed: &str) -> Option<usize> {
-        let tells =
-            folded.len() >= SHORTEST_PIECE && folded.contains(' ') && our_message(folded).is_none();
+        let tells = folded.len() >= SHORTEST_PIECE
+            && folded.contains(' ')
+            && ours::message(folded).is_none();
         let piece = Fragment::of(folded, squeezed);
         let is_sentence = |&row: &usize| {
             let row = &self.rows[row];
@@ -364,18 +262,6 @@ impl Rules {
         };
         holds.all(same).then_some(first)
     }
-}
-
-fn group<'a>(captures: Option<&'a Captures<'_>>, name: &str) -> Option<&'a str> {
-    captures.and_then(|captures| captures.name(name)).map(|found| found.as_str())
-}
-
-/// Finds the proxy's error whose whole message this is.
-fn our_message(folded: &str) -> Option<ErrorCode> {
-    let folded = squeeze(folded);
-    let is_it = |message: &str| squeeze(&fold(message)) == folded;
-    let entry = CATALOGUE.iter().find(|entry| is_it(entry.message) || entry.name == folded);
-    entry.map(|entry| entry.code)
 }
 
 #[cfg(test)]

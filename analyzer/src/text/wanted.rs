@@ -5,6 +5,7 @@ use schemas::catalogue::ErrorCode;
 use schemas::origin::Origin;
 use schemas::symptom::{Condition, Symptom};
 
+use crate::text::elsewhere::Other;
 use crate::text::fold::squeeze;
 use crate::text::ids::{Host, Moment};
 
@@ -38,10 +39,12 @@ pub struct Recognised {
     pub would_show_id: bool,
     /// The text carries an error of OpenAI's shape that is not the proxy's.
     pub has_openai_body: bool,
-    /// Another vendor, if these are its words.
-    pub vendor: Option<&'static str>,
+    /// Whom it is about, if not this system.
+    pub other: Option<Other>,
     /// How much of a known text it is.
     pub extent: Extent,
+    /// How the proxy's messages stand in it.
+    pub standing: Standing,
     /// It was printed by a client that shows no ids.
     pub by_old_client: bool,
 }
@@ -55,6 +58,17 @@ pub enum Extent {
     Told,
     /// No more than a piece of it.
     Piece,
+}
+
+/// How a message of the proxy's stands in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// As an answer's, if there is one.
+    Own,
+    /// The text speaks of it, or of several.
+    Named,
+    /// As the words of a stream, to which the proxy adds none.
+    InStream,
 }
 
 impl Recognised {
@@ -98,7 +112,42 @@ pub struct Wanted {
     pub is_broken: bool,
 }
 
+/// What a text says of an answer.
+pub(crate) enum Says {
+    /// Nothing that could be looked for.
+    Nothing,
+    /// That it had no words.
+    NoWords,
+    /// These words, folded.
+    Words(String),
+}
+
+impl Says {
+    /// Of the words behind a status, else of the whole text.
+    pub(crate) fn of(message: Option<String>, folded: &str) -> Self {
+        match message {
+            // The client's word for an empty body: in no log, and of no answer that had words.
+            Some(said) if said == "unknown error" => Self::NoWords,
+            Some(said) => Self::Words(said),
+            None => Self::Words(folded.to_owned()),
+        }
+    }
+}
+
 impl Wanted {
+    /// Wants the words of an answer, or that it had none.
+    pub(crate) fn want_words(&mut self, says: Says, squeezed: &str) {
+        match says {
+            Says::Nothing => {}
+            Says::NoWords => self.without_words = true,
+            Says::Words(words) => self.words = words,
+        }
+        if squeezed.contains("(nobody)") {
+            (self.without_words, self.words) = (true, String::new());
+        }
+        self.words_required &= !self.words.is_empty();
+    }
+
     /// Tells whether a folded text says the words.
     pub(crate) fn is_said_in(&self, searched: &str) -> bool {
         !self.words.is_empty()
@@ -128,7 +177,9 @@ const BEFORE_BYTES: usize = 60;
 /// Tells how much of a known text a squeezed one is.
 pub(crate) fn extent(is_piece: bool, captures: Option<&Captures<'_>>, squeezed: &str) -> Extent {
     let is_first = captures.and_then(|captures| captures.get(0)).is_some_and(|found| {
+        // What stands before a body is what counts, not what the body says first.
         let before = &squeezed[..found.start()];
+        let before = before.find('{').map_or(before, |at| &before[..at]);
         // JSON has its quotes, too, but no words before the first of them.
         let quote = before.find(['"', '\u{201c}', '\u{201d}']);
         let is_quoted = quote.is_some_and(|at| before[..at].chars().any(char::is_alphabetic));

@@ -4,41 +4,44 @@
 
 use schemas::origin::Origin;
 
+use crate::question::Question;
 use crate::verdict::Verdict;
 use crate::verdict::evidence::Evidence;
+use crate::verdict::judge::OLD;
 
-/// A developer sees a failure that this proxy has not logged for them: do they reach it at all?
-pub(crate) fn absent(developer: &str, evidence: Option<&Evidence>, checks: &[&str]) -> Verdict {
-    let last = evidence.and_then(|evidence| evidence.last_of_developer.as_ref());
+/// Judges what a developer sees and this proxy has not logged for them. `asked` is what was asked and
+/// found, where logs were looked at.
+pub(crate) fn absent(
+    developer: &str,
+    asked: Option<(&Question, &Evidence)>,
+    checks: &[&str],
+) -> Verdict {
+    let evidence = asked.map(|(_, evidence)| evidence);
+    let last = evidence.and_then(|it| it.last_of_developer.as_ref().or(it.last_before.as_ref()));
     let all_read =
         evidence.is_some_and(|e| e.unread_successes == 0 && e.left_out == 0 && !e.is_partial());
-    let mut verdict = match last {
-        Some(last) => {
-            let mut verdict = Verdict::unknown(
-                "this proxy logged no such failure for them, though they do reach it.",
-            );
-            let status = last.status.map(|status| format!(", {status}")).unwrap_or_default();
-            let time = last.started_at.strftime("%d %b %H:%M:%S");
-            verdict.proof.push(format!("{developer}'s last exchange here: {time} UTC{status}"));
-            verdict
-        }
-        None if all_read => Verdict::likely(
-            Origin::Client,
-            &format!("{developer}'s Codex does not seem to reach this proxy in this window."),
-        ),
-        None => {
-            let mut verdict = Verdict::unknown("this proxy logged no such failure for them.");
-            verdict
-                .next_steps
-                .push("read every log: --all; it tells when they were last here".to_owned());
-            verdict
-        }
+    // Who was here just before reaches this proxy; who was here hours ago may not any more.
+    let is_recent = asked.zip(last).is_some_and(|((question, _), last)| {
+        let text = question.recognised.at.filter(|text| text.has_zone).map(|text| text.at);
+        let seen = text.unwrap_or(question.now).min(question.window.until);
+        seen.duration_since(last.ended_at()) < OLD
+    });
+    let mut verdict = if is_recent {
+        Verdict::unknown("this proxy logged no such failure for them, though they do reach it.")
+    } else if all_read {
+        let why = format!("{developer}'s Codex does not seem to reach this proxy.");
+        Verdict::likely(Origin::Client, &why)
+    } else {
+        let mut verdict = Verdict::unknown("this proxy logged no such failure for them.");
+        let step = "read every log: --all; it tells when they were last here";
+        verdict.next_steps.push(step.to_owned());
+        verdict
     };
-    if let Some(before) = evidence.and_then(|evidence| evidence.last_before.as_ref()) {
-        let status = before.status.map(|status| format!(", {status}")).unwrap_or_default();
-        let time = before.started_at.strftime("%d %b %H:%M:%S");
+    if let Some(last) = last {
+        let status = last.status.map(|status| format!(", {status}")).unwrap_or_default();
+        let time = last.started_at.strftime("%d %b %H:%M:%S");
         verdict.proof.push(format!("{developer}'s last exchange here: {time} UTC{status}"));
-    } else if last.is_none() {
+    } else {
         verdict.next_steps.push(format!("is `{developer}` the name? codex-proxy token list"));
     }
     verdict.next_steps.extend(checks.iter().map(|&check| check.to_owned()));

@@ -143,6 +143,12 @@ fn openai(code: &str, status: Option<u16>) -> Advice {
             "start a new thread, or compact this one",
             "Your thread is too long for the model. Start a new one.",
         ),
+        ("unsupported_country_region_territory", _) => advice(
+            "OpenAI does not serve the country that the proxy sends from.",
+            Acts::Us,
+            "check the proxy's region, and where its traffic leaves for the internet",
+            "OpenAI refuses the region that our proxy sends from. We are on it.",
+        ),
         ("model_not_found", _) => advice(
             "OpenAI does not know this model, or our project may not use it.",
             Acts::Us,

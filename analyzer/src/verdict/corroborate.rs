@@ -4,6 +4,7 @@
 //! Here they are laid beside the logs: AWS is found to have done it, or known not to have; and where
 //! every request that came is accounted for, a failure that no log holds never came by here.
 
+use jiff::SignedDuration;
 use schemas::origin::{Acts, Origin};
 use schemas::symptom::{Alone, AwsAct, Condition};
 
@@ -11,12 +12,15 @@ use crate::aws::cloudwatch::{Observed, Sum};
 use crate::number::grouped;
 use crate::question::Question;
 use crate::text::ids::Host;
+use crate::verdict::by_id::did_not_pass;
 use crate::verdict::evidence::Evidence;
-use crate::verdict::judge::{AHEAD, BEFORE, OLD, is_anothers, is_of_another_time};
-use crate::verdict::presume::did_not_pass;
+use crate::verdict::judge::{AHEAD, OLD, is_anothers, is_of_another_time};
 use crate::verdict::unlogged::{Made, Unlogged, act_behind};
 use crate::verdict::{About, Confidence, Doubt, Verdict};
 use crate::window::ago;
+
+/// How long after what AWS did a text may speak of it: a period of metrics, and what a client needs.
+const SOON: SignedDuration = SignedDuration::from_mins(5);
 
 /// Lays what AWS saw beside a verdict. `evidence` is `None` when there is no source of logs; `sum` says
 /// whether every request is accounted for.
@@ -31,7 +35,7 @@ pub fn corroborate(
     let symptom = question.recognised.symptom;
     let is_settled = verdict.about == About::Named
         || is_of_another_time(question)
-        || question.recognised.vendor.is_some()
+        || question.recognised.other.is_some()
         || symptom.is_some_and(|symptom| matches!(symptom.alone, Alone::Proven(_)));
     if is_settled {
         return verdict;
@@ -72,11 +76,16 @@ fn beside(
         let elsewhen = recognised
             .at
             .filter(|text| text.has_zone)
-            .is_some_and(|text| text.at < made.first - AHEAD || text.at > made.last + BEFORE);
-        if rivals > 0 || anybodys || is_past || elsewhen || recognised.is_vague() {
+            .is_some_and(|text| text.at < made.first - AHEAD || text.at > made.last + SOON);
+        if rivals > 0
+            || anybodys
+            || (is_past && !made.of_moment)
+            || elsewhen
+            || recognised.is_vague()
+        {
             found.confidence = Confidence::Likely;
         }
-        if is_past {
+        if is_past && !made.of_moment {
             found.proof.push(format!("the last of these is {} old", ago(made.last, question.now)));
         }
         found.other = (rivals > 0).then(|| format!("also: {} logged here", shares(evidence)));
@@ -126,7 +135,7 @@ fn without_aws(
         return verdict;
     }
     let presumed_aws = verdict.about == About::Nothing && verdict.origin == Some(Origin::Aws);
-    if !presumed_aws {
+    if !presumed_aws || sum.is_behind() {
         return accounted(verdict, question, evidence, sum);
     }
     let mut elsewhere = Verdict::likely(

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
+use schemas::catalogue::ErrorCode;
 use schemas::key::LogKey;
 use schemas::origin::Origin;
 
@@ -53,6 +54,10 @@ pub struct Evidence {
     pub counts: BTreeMap<Origin, u64>,
     /// Of these, how many are known by their key alone.
     pub by_key_only: u64,
+    /// Only failures of the text's own moment count, because some are of it.
+    pub has_focus: bool,
+    /// Failures that match and are of another moment than the text.
+    pub elsewhen: u64,
     /// Successes that only quote the words.
     pub quoted: u64,
     /// Matching failures that were read, newest first.
@@ -95,8 +100,8 @@ pub struct Evidence {
     /// Successes in the window of which nobody knows whose they are: their logs were not read, nor any
     /// other of the same token.
     pub unread_successes: u64,
-    /// Failures of OpenAI's own kind that were read and tell no status, where a text wants an HTTP 500.
-    pub statusless: u64,
+    /// Failures that were read and tell no status, and may have been an HTTP 500, where a text wants one.
+    pub statusless: BTreeMap<Origin, u64>,
     /// The newest log of the window, whatever it holds.
     pub newest_log: Option<Timestamp>,
     /// Logs of the window that are, or may be, of an answer of 400 to 499.
@@ -131,6 +136,8 @@ pub struct Busiest {
 struct Seen {
     keys: HashSet<String>,
     ids: HashSet<String>,
+    /// Where failures have to have ended to count.
+    focus: Option<Window>,
 }
 
 impl Question {
@@ -152,6 +159,8 @@ impl Question {
             ..Evidence::default()
         };
         let wanted = &self.recognised.wanted;
+        let focus = self.focus(logs, &reading.exchanges);
+        evidence.has_focus = focus.is_some();
         let keys: HashSet<_> = reading.exchanges.iter().map(|read| read.key.clone()).collect();
         let mut ids = HashSet::new();
         let mut tries = Vec::new();
@@ -195,9 +204,15 @@ impl Question {
                 continue;
             };
             if !is_named && !wanted.matches(&exchange) {
-                let is_server_error = error.code == "server_error" || error.code == "http_500";
-                let may_be = exchange.status.is_none() && is_server_error;
-                evidence.statusless += u64::from(may_be && wanted.statuses.contains(&500));
+                let internal = ErrorCode::Internal.entry().name;
+                let is_500 = ["server_error", "http_500", internal].contains(&&*error.code);
+                if is_500 && exchange.status.is_none() && wanted.statuses.contains(&500) {
+                    *evidence.statusless.entry(error.origin).or_default() += 1;
+                }
+                continue;
+            }
+            if !is_named && !focus.as_ref().is_none_or(|it| it.contains(exchange.ended_at())) {
+                evidence.elsewhen += 1;
                 continue;
             }
             *evidence.counts.entry(error.origin).or_default() += 1;
@@ -210,7 +225,7 @@ impl Question {
         }
         evidence.turns = turn::count(tries);
         evidence.count_tokens(logs, &owners);
-        self.count_keys(logs, &Seen { keys, ids }, recent, &mut evidence);
+        self.count_keys(logs, &Seen { keys, ids, focus }, recent, &mut evidence);
         self.count_unread(logs, selection, &mut evidence);
         evidence.busiest = evidence.last_seen.and_then(|last| busiest(logs, last, &owners));
         evidence
@@ -255,7 +270,9 @@ impl Question {
             }
             let Some(origin) = told.error_origin else { continue };
             let decided = key_decides && self.recognised.wanted.key_decides(&told);
-            if decided {
+            let is_in_focus = read.focus.as_ref().is_none_or(|it| it.contains(told.started_at));
+            evidence.elsewhen += u64::from(decided && !is_in_focus);
+            if decided && is_in_focus {
                 *evidence.counts.entry(origin).or_default() += 1;
                 evidence.by_key_only += 1;
                 evidence.tokens.extend(told.token8.map(|token| format!("{token:08x}")));

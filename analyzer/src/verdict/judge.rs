@@ -18,8 +18,9 @@ use crate::text::fold::fold;
 use crate::text::ids::Host;
 use crate::text::recognise::{Extent, Recognised, StreamEnding};
 use crate::verdict::advice::{Advice, about};
+use crate::verdict::by_id::did_not_pass;
 use crate::verdict::evidence::Evidence;
-use crate::verdict::presume::{did_not_pass, from_text, unfound, without_match};
+use crate::verdict::presume::{from_text, unfound, without_match};
 use crate::verdict::proof::{commonest, counted, shares, words_of};
 use crate::verdict::rate::used_up;
 use crate::verdict::refusal::refused;
@@ -35,7 +36,7 @@ const TODAY: SignedDuration = SignedDuration::from_hours(12);
 /// How far a moment in a text without a zone may be off.
 const ZONES: SignedDuration = SignedDuration::from_hours(14);
 
-/// How long before a text an exchange can have begun that it tells of: Lambda's longest, and some tries.
+/// How long before a text an exchange can have begun that it tells of: Lambda's longest.
 pub(crate) const BEFORE: SignedDuration = SignedDuration::from_mins(20);
 
 /// How much the clock of a developer's machine may be behind.
@@ -82,7 +83,7 @@ pub fn judge(question: &Question, evidence: Option<&Evidence>) -> Verdict {
     });
     // A client that shows no ids may have printed it, where one like that failed here.
     let did_not_pass = did_not_pass(recognised) && !evidence.has_old_client();
-    let is_elsewhere = is_local || recognised.vendor.is_some() || did_not_pass;
+    let is_elsewhere = is_local || recognised.other.is_some() || did_not_pass;
     if evidence.total() == 0 || is_elsewhere || other_id || others_words {
         return without_match(question, evidence);
     }
@@ -187,7 +188,11 @@ fn from_exchange(question: &Question, exchange: &Exchange, others: &[Exchange]) 
     let other =
         other.map(|other| format!("the text names {} too: {}", other.exchange_id, words_of(other)));
     let wanted = &question.recognised.wanted;
-    let agrees = !wanted.has_condition() || wanted.matches(exchange);
+    // Words that only AWS says are not those of an exchange that has a log.
+    let is_of_aws = question.recognised.author == Some(Origin::Aws)
+        && error.origin != Origin::Aws
+        && !wanted.is_said_in(&exchange.searched);
+    let agrees = (!wanted.has_condition() || wanted.matches(exchange)) && !is_of_aws;
     let other = other.or_else(|| {
         (!agrees).then(|| "the text tells of another failure than this exchange".to_owned())
     });
@@ -247,10 +252,12 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
     proof.extend(unfound(question, evidence));
     proof.extend(example.map(words_of));
     let codes_differ = !codes.is_empty();
+    let elsewhen = (evidence.elsewhen > 0).then(|| format!("{} at other times", evidence.elsewhen));
     let others: Vec<_> = ranking[1..]
         .iter()
         .map(|(count, origin)| format!("{origin} {count}"))
         .chain(codes)
+        .chain(elsewhen)
         .collect();
     let until = question.window.until.min(question.now);
     let is_past = evidence.last_seen.is_some_and(|last| until.duration_since(last) > OLD);
@@ -267,8 +274,8 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
         proof.push(format!("none of those that were read is of the text's own time, {at} UTC"));
     }
     let settled = most == total && !is_few && !elsewhen && !is_open(question, evidence, origin);
-    // What is named by an id is meant, however old it is.
-    let is_past_all = is_past && !question.is_only_ids();
+    // What is named by an id or by its own time is meant, however old it is.
+    let is_past_all = is_past && !question.is_only_ids() && !evidence.has_focus;
     let certain = settled && !is_past_all && !could_be_unlogged(question);
     let verdict = Verdict {
         origin: Some(origin),

@@ -120,10 +120,14 @@ fn who_only_tells_of_an_error_of_somebodys_machine_proves_nothing() {
 #[test]
 fn logs_that_tell_no_status_are_not_logs_of_no_such_status() {
     let mut old = evidence(&[]);
-    (old.listed, old.read, old.statusless) = (23, 23, 10);
+    (old.listed, old.read) = (23, 23);
+    old.statusless.insert(Origin::Openai, 10);
     let found = judge(&question(HIGH_DEMAND), Some(&old));
     assert_eq!((found.origin, found.confidence), (Some(Origin::Openai), Confidence::Likely));
-    assert!(found.proof[0].contains("10 failures of OpenAI's"), "{found:?}");
+    assert_eq!(found.proof[0], "10 failures in logs that tell no status: openai 10");
+    old.statusless.insert(Origin::Proxy, 8);
+    let mixed = judge(&question(HIGH_DEMAND), Some(&old));
+    assert_eq!((mixed.origin, mixed.confidence), (None, Confidence::Unknown), "{mixed:?}");
     let mut capped = evidence(&[]);
     (capped.listed, capped.read, capped.left_out, capped.left_out_untold) = (23, 2, 21, 21);
     let found = judge(&question(HIGH_DEMAND), Some(&capped));

@@ -1,6 +1,6 @@
 //! Verdicts from evidence made by hand: when is it certain, likely, unknown?
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemas::origin::Acts;
 use schemas::record::LoggedError;
 
@@ -223,8 +223,11 @@ fn a_developer_who_is_seen_here_does_reach_the_proxy() {
     let mut hers = question(HIGH_DEMAND);
     hers.filters.developer = Some("dev-04".to_owned());
     let mut seen = evidence(&[]);
-    seen.last_of_developer = Some(failure(200, Origin::Openai, "x"));
+    let at = |ago| Exchange { started_at: hers.now - ago, ..failure(200, Origin::Openai, "x") };
+    seen.last_of_developer = Some(at(SignedDuration::from_mins(5)));
     assert_eq!(judge(&hers, Some(&seen)).origin, None);
+    seen.last_of_developer = Some(at(SignedDuration::from_hours(6)));
+    assert_eq!(judge(&hers, Some(&seen)).origin, Some(Origin::Client), "not any more");
     let mut unread = evidence(&[]);
     unread.unread_successes = 5;
     assert_eq!(judge(&hers, Some(&unread)).origin, None, "she may be among the unread");

@@ -73,6 +73,9 @@ impl Made {
 
     /// Tells whether these are an exception beside what ran well.
     fn is_exception(&self, observed: &Observed) -> bool {
+        if self.of_moment {
+            return false;
+        }
         let ran = observed.totals(&observed.window).invocations.unwrap_or(0);
         self.count < FEW && ran >= MANY * self.count
     }

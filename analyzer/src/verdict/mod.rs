@@ -1,12 +1,14 @@
 //! A verdict: whose failure it was, how sure that is, and what follows.
 
 pub mod turn;
+mod focus;
 pub mod evidence;
 pub mod advice;
 mod proof;
 mod nearest;
 mod refusal;
 mod rate;
+mod by_id;
 mod absent;
 mod presume;
 pub mod judge;

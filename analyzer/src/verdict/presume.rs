@@ -10,13 +10,15 @@ use schemas::symptom::{Alone, Condition, Symptom};
 
 use crate::number::count;
 use crate::question::Question;
-use crate::text::ids::{Host, is_ray};
-use crate::text::recognise::{Extent, Recognised};
+use crate::text::elsewhere::Other;
+use crate::text::ids::Host;
+use crate::text::recognise::{Extent, Recognised, Standing};
 use crate::verdict::absent::absent;
 use crate::verdict::advice::{Advice, about};
+use crate::verdict::by_id::{decided_by_id, did_not_pass, passed_by};
 use crate::verdict::evidence::Evidence;
 use crate::verdict::nearest::nearest;
-use crate::verdict::proof::not_among;
+use crate::verdict::proof::{not_among, shares};
 use crate::verdict::{Confidence, Verdict};
 
 /// The logs hold no such failure, which is evidence too.
@@ -30,7 +32,7 @@ pub(crate) fn without_match(question: &Question, evidence: &Evidence) -> Verdict
         let why = "Lambda's words, but the proxy that wrote these logs does not run on Lambda.";
         verdict = Verdict { next_steps: verdict.next_steps, ..Verdict::unknown(why) };
     }
-    let is_elsewhere = recognised.vendor.is_some()
+    let is_elsewhere = recognised.other.is_some()
         || recognised.symptom.is_some_and(|s| s.proves == Condition::NothingSent);
     if evidence.total() > 0 && !is_elsewhere {
         let shares: Vec<_> = evidence.counts.iter().map(|(o, n)| format!("{o} {n}")).collect();
@@ -51,7 +53,7 @@ pub(crate) fn without_match(question: &Question, evidence: &Evidence) -> Verdict
     } else if !is_elsewhere {
         verdict.proof.push(not_among(question, evidence));
     }
-    if evidence.statusless > 0 {
+    if !evidence.statusless.is_empty() {
         return of_no_status(verdict, evidence);
     }
     verdict.proof.extend(unfound(question, evidence));
@@ -69,22 +71,33 @@ pub(crate) fn without_match(question: &Question, evidence: &Evidence) -> Verdict
     verdict
 }
 
-/// Records of before version 1 tell no status: a failure of OpenAI's that is usually an HTTP 500 may
-/// be what is meant.
+/// Records of before version 1 tell no status: a failure that is usually an HTTP 500, or was one then,
+/// may be what is meant.
 fn of_no_status(mut verdict: Verdict, evidence: &Evidence) -> Verdict {
-    let found = format!(
-        "in logs that tell no status: {} of OpenAI's, `server_error`",
-        count(evidence.statusless, "failure")
-    );
+    let of = |origin| evidence.statusless.get(&origin).copied().unwrap_or(0);
+    let all: u64 = evidence.statusless.values().sum();
+    let ranking: Vec<_> = evidence.statusless.iter().map(|(o, n)| (*n, *o)).collect();
+    let failures = count(all, "failure");
+    let found = format!("{failures} in logs that tell no status: {}", shares(&ranking));
     if verdict.origin.is_none() && evidence.total() == 0 {
-        let steps = std::mem::take(&mut verdict.next_steps);
-        verdict = Verdict {
-            proof: verdict.proof,
-            next_steps: steps,
-            ..Verdict::likely(
+        let because = if of(Origin::Openai) * 3 >= all * 2 {
+            Verdict::likely(
                 Origin::Openai,
                 "OpenAI failed by its own account; it says so with an HTTP 500, mostly.",
             )
+        } else if of(Origin::Proxy) * 3 >= all * 2 {
+            Verdict::likely(
+                Origin::Proxy,
+                "the proxy failed, and may have said so with an HTTP 500.",
+            )
+        } else {
+            Verdict::unknown("OpenAI and the proxy failed, and either may have said HTTP 500.")
+        };
+        verdict = Verdict {
+            acts: because.origin.map(|origin| about(origin, "", Some(500)).acts),
+            proof: verdict.proof,
+            next_steps: verdict.next_steps,
+            ..because
         };
     }
     verdict.proof.insert(0, found);
@@ -124,11 +137,18 @@ fn misspelt(question: &Question, evidence: &Evidence) -> Option<Verdict> {
 /// What the text makes likely by itself. `asked` is given when logs were searched in vain.
 pub(crate) fn from_text(recognised: &Recognised, asked: Option<(&Question, &Evidence)>) -> Verdict {
     let filtered = asked.and_then(|(question, _)| question.filters.developer.as_deref());
+    if recognised.standing == Standing::Named {
+        let mut verdict =
+            Verdict::unknown("the text speaks of the proxy's messages, and is none of them.");
+        verdict.next_steps =
+            vec!["paste the line of the failure as the terminal has it".to_owned()];
+        return verdict;
+    }
     if let Some(code) = recognised.ours {
         return from_our_words(code, asked.map(|(_, evidence)| evidence));
     }
-    if let Some(vendor) = recognised.vendor {
-        return of_vendor(vendor, recognised);
+    if let Some(other) = recognised.other {
+        return of_another(other, recognised);
     }
     let Some(symptom) = recognised.symptom else { return unrecognised(recognised) };
     if let (Alone::IdDecides, Some(evidence)) = (symptom.alone, asked.map(|(_, e)| e))
@@ -145,7 +165,7 @@ pub(crate) fn from_text(recognised: &Recognised, asked: Option<(&Question, &Evid
             Verdict::likely(origin, &sentence(&reason(recognised, symptom, origin)))
         }
         (None, Some(developer)) if symptom.proves != Condition::NothingSent => {
-            return absent(developer, asked.map(|(_, evidence)| evidence), symptom.checks);
+            return absent(developer, asked, symptom.checks);
         }
         (None, _) => Verdict::unknown("the text alone does not tell: several layers produce it."),
     };
@@ -169,12 +189,19 @@ fn is_proof(recognised: &Recognised) -> bool {
 const OWN_WORDS: &str = "codex_missing_variable";
 
 /// Words of somebody whom this proxy does not talk to.
-fn of_vendor(vendor: &str, recognised: &Recognised) -> Verdict {
+fn of_another(other: Other, recognised: &Recognised) -> Verdict {
     let by_codex = recognised.host.is_some() && recognised.author == Some(Origin::Client);
-    let mut verdict = if by_codex {
-        Verdict::likely(Origin::Client, &format!("that Codex talks to {vendor}, past this proxy."))
-    } else {
-        Verdict::unknown(&format!("words of {vendor}, which this proxy never talks to."))
+    let mut verdict = match other {
+        Other::Vendor(name) if by_codex => Verdict::likely(
+            Origin::Client,
+            &format!("that Codex talks to {name}, past this proxy."),
+        ),
+        Other::Vendor(name) => {
+            Verdict::unknown(&format!("words of {name}, which this proxy never talks to."))
+        }
+        Other::Program(name) => {
+            Verdict::unknown(&format!("this reads like {name}, and not like Codex or this proxy."))
+        }
     };
     verdict.next_steps = vec![
         "which program printed it, and which provider is it set up for?".to_owned(),
@@ -204,6 +231,17 @@ fn unrecognised(recognised: &Recognised) -> Verdict {
 fn presumed(recognised: &Recognised, symptom: &Symptom) -> Option<Origin> {
     let is_ours = recognised.has_our_id();
     match symptom.alone {
+        // Words that the proxy of before version 1 has as well as OpenAI.
+        _ if recognised.standing == Standing::InStream => None,
+        // Asked for as it should be, and passed on without /v1.
+        Alone::Likely(Origin::Client)
+            if symptom.id == PATH
+                && recognised.host == Some(Host::Lambda)
+                && recognised.has_foreign_id()
+                && recognised.folded.contains("/v1/responses") =>
+        {
+            Some(Origin::Openai)
+        }
         // The page of a web server that came with an id of OpenAI's side came from there.
         Alone::Likely(Origin::Network | Origin::Aws) if recognised.has_foreign_id() => {
             Some(Origin::OpenaiEdge)
@@ -218,6 +256,9 @@ fn presumed(recognised: &Recognised, symptom: &Symptom) -> Option<Origin> {
         }
         Alone::Proven(origin) | Alone::Likely(origin) => Some(origin),
         Alone::IdDecides => decided_by_id(recognised),
+        Alone::Open if recognised.host == Some(Host::Lambda) && recognised.would_show_id => {
+            decided_by_id(recognised)
+        }
         Alone::Open => {
             let is_openai = recognised.has_openai_body || recognised.has_foreign_id();
             let tells = matches!(symptom.proves, Condition::StatusInText(_) | Condition::Status(_));
@@ -226,11 +267,18 @@ fn presumed(recognised: &Recognised, symptom: &Symptom) -> Option<Origin> {
     }
 }
 
+/// The row of what OpenAI says of a path without /v1.
+const PATH: &str = "openai_path";
+
 /// The row whose words are not Lambda's alone.
 const AMBIGUOUS: &str = "aws_crash";
 
 fn reason(recognised: &Recognised, symptom: &Symptom, origin: Origin) -> String {
     match (symptom.alone, origin) {
+        (_, Origin::Openai) if symptom.id == PATH => {
+            "OpenAI was asked without /v1, though the proxy was asked with it: see its `--upstream`"
+                .to_owned()
+        }
         (Alone::Likely(expected), _) if expected == origin => symptom.explains.to_owned(),
         (_, Origin::Openai) if recognised.has_foreign_id() => {
             "the id in the text is OpenAI's: its answer, passed on".to_owned()
@@ -266,6 +314,9 @@ fn who_acts(recognised: &Recognised, symptom: &Symptom, origin: Origin) -> Acts 
     if origin == Origin::Client {
         return Acts::Developer;
     }
+    if symptom.id == PATH {
+        return Acts::Us;
+    }
     let status = recognised.wanted.statuses.first().copied();
     let code = match (origin, status) {
         (Origin::Aws, Some(413)) => "aws_too_large",
@@ -277,41 +328,6 @@ fn who_acts(recognised: &Recognised, symptom: &Symptom, origin: Origin) -> Acts 
         return entry.map_or(Acts::Us, |entry| entry.acts);
     }
     about(origin, code, status).acts
-}
-
-/// Tells whether the text shows that the answer did not come by this proxy, which gives every answer
-/// an id. Clients that showed Cloudflare's ids only showed none of the proxy's refusals of a token, and
-/// the proxy's own words are its own with or without an id.
-pub(crate) fn did_not_pass(recognised: &Recognised) -> bool {
-    recognised.would_show_id
-        && recognised.ours.is_none()
-        && decided_by_id(recognised) != Some(Origin::Proxy)
-}
-
-/// The text shows a status and no id, so the answer did not pass this proxy, which gives every
-/// answer one. Who stands before the proxy is known only if it runs as a Lambda function.
-fn passed_by(recognised: &Recognised, evidence: &Evidence) -> Verdict {
-    const WHY: &str = "this answer did not pass the proxy, which gives every answer an id";
-    let throttled = recognised.wanted.statuses == [429];
-    let is_lambdas = decided_by_id(recognised) == Some(Origin::Aws);
-    let mut verdict = match (evidence.on_lambda, throttled) {
-        (Some(false), _) => Verdict::unknown(&format!("{WHY}.")),
-        _ if !is_lambdas => Verdict::unknown(&format!("{WHY}; somebody in front of it did.")),
-        (_, true) => Verdict::likely(
-            Origin::Aws,
-            "Lambda refused it, presumably with all slots busy; the proxy never saw it.",
-        ),
-        (_, false) => Verdict::likely(Origin::Aws, &format!("{WHY}; Lambda in front of it did.")),
-    };
-    if evidence.on_lambda == Some(false) {
-        verdict.proof.push("the proxy that wrote these logs does not run on Lambda".to_owned());
-        verdict
-            .next_steps
-            .push("`base_url` in config.toml, and HTTPS_PROXY: who else can answer?".to_owned());
-    }
-    let checks = recognised.symptom.map_or(&[][..], |symptom| symptom.checks);
-    verdict.next_steps.extend(checks.iter().map(|&check| check.to_owned()));
-    verdict
 }
 
 fn from_our_words(code: ErrorCode, searched: Option<&Evidence>) -> Verdict {
@@ -329,41 +345,4 @@ fn from_our_words(code: ErrorCode, searched: Option<&Evidence>) -> Verdict {
     }
     verdict.say = Some(say);
     verdict
-}
-
-/// For a text in which the id decides: whose answer it was. An answer of OpenAI's carries OpenAI's
-/// id, any other answer that passed the proxy carries ours, and one without came from before it.
-pub(crate) fn decided_by_id(recognised: &Recognised) -> Option<Origin> {
-    let wanted = &recognised.wanted;
-    let status = wanted.statuses.first().copied();
-    if recognised.has_foreign_id() {
-        let only_rays = recognised.ids.iter().all(|id| is_ray(id) || id.starts_with("cpx_"));
-        // Where every answer shows Cloudflare's id and no words, the status has to tell.
-        let is_gateways = matches!(status, Some(502 | 504 | 520..=530)) && !wanted.words_required;
-        let is_edge = only_rays && (wanted.without_words || is_gateways);
-        return Some(if is_edge { Origin::OpenaiEdge } else { Origin::Openai });
-    }
-    if recognised.has_our_id() {
-        // Words that are not the proxy's, or a status that it never answers with: passed on from
-        // OpenAI, which gave it no id.
-        let of_status = CATALOGUE.iter().find(|entry| {
-            Some(entry.status) == status || (entry.status == 502 && status == Some(504))
-        });
-        let is_passed_on = wanted.words_required || of_status.is_none();
-        return Some(if is_passed_on { Origin::Openai } else { of_status?.origin });
-    }
-    if !recognised.would_show_id {
-        // Where only OpenAI's answers showed an id, one that is missing says that it was ours.
-        let is_refusal = status == Some(401) && !recognised.by_old_client;
-        let hides_words = !wanted.words_required && recognised.host.is_none();
-        let is_whole = recognised.folded.contains("last status: 401");
-        return (is_refusal && hides_words && is_whole).then_some(Origin::Proxy);
-    }
-    match (recognised.host, status) {
-        // Lambda's answers at its own address, and a throttle, whose line shows no address.
-        (Some(Host::Lambda), Some(400 | 403 | 404 | 413 | 429 | 502 | 503 | 504))
-        | (None, Some(429)) => Some(Origin::Aws),
-        (None, Some(401)) => Some(Origin::Proxy),
-        _ => None,
-    }
 }

@@ -12,6 +12,7 @@ use crate::question::Question;
 use crate::text::ids::Host;
 use crate::text::recognise::{Recognised, StreamEnding};
 use crate::verdict::evidence::Evidence;
+use crate::verdict::judge::BEFORE;
 use crate::window::Window;
 
 /// How late metrics may be and still speak for the end of a window.
@@ -43,6 +44,15 @@ pub struct Made {
     pub last: Timestamp,
     /// What most of the dead died of; `None` where only the metrics tell.
     pub died_of: Option<DeathKind>,
+    /// They are of the moment that the text names.
+    pub of_moment: bool,
+}
+
+impl Made {
+    /// Tells whether a moment is not far from these.
+    fn is_about(&self, moment: Timestamp) -> bool {
+        self.first - BEFORE <= moment && moment <= self.last + BEFORE
+    }
 }
 
 /// Tells what AWS can have done to produce a text.
@@ -81,10 +91,19 @@ impl Unlogged {
             since: question.window.since,
             until: question.window.until.min(question.now.max(question.window.since)),
         };
-        match act {
-            AwsAct::Throttle => by_metric(act, observed, &window, |counts| counts.throttles),
-            AwsAct::Forbid | AwsAct::TooLarge => by_refusals(act, evidence, observed, &window),
-            AwsAct::Die | AwsAct::Cut => by_deaths(act, observed, &window),
+        let within = |window: &Window| match act {
+            AwsAct::Throttle => by_metric(act, observed, window, |counts| counts.throttles),
+            AwsAct::Forbid | AwsAct::TooLarge => by_refusals(act, evidence, observed, window),
+            AwsAct::Die | AwsAct::Cut => by_deaths(act, evidence, observed, window),
+        };
+        // What a text with a time of its own tells of was then, or hardly at another time.
+        let Some(moment) = question.moment_on_aws() else { return within(&window) };
+        match within(&moment) {
+            Self::Some(made) => Self::Some(Made { of_moment: true, ..made }),
+            then => match within(&window) {
+                Self::Some(made) if made.is_about(moment.until) => Self::Some(made),
+                _ => then,
+            },
         }
     }
 
@@ -126,6 +145,7 @@ fn by_metric(
         first: times.first().copied().unwrap_or(window.since),
         last: times.last().copied().unwrap_or(window.until),
         died_of: None,
+        of_moment: false,
     })
 }
 
@@ -174,7 +194,12 @@ fn by_refusals(
 }
 
 /// Counts the dead: by the lines, and where these were not read by the metric of errors.
-fn by_deaths(act: AwsAct, observed: &Observed, window: &Window) -> Unlogged {
+fn by_deaths(
+    act: AwsAct,
+    evidence: Option<&Evidence>,
+    observed: &Observed,
+    window: &Window,
+) -> Unlogged {
     // What has a log all the same counts among the logs.
     let unlogged = observed.deaths.iter().filter(|death| !death.is_logged);
     let within: Vec<&Death> = unlogged.filter(|death| window.contains(death.at)).collect();
@@ -188,13 +213,19 @@ fn by_deaths(act: AwsAct, observed: &Observed, window: &Window) -> Unlogged {
             first,
             last,
             died_of: commonest(&within),
+            of_moment: false,
         });
     }
     let errors = by_metric(act, observed, window, |counts| counts.errors);
     match errors {
         Unlogged::None(_) if !observed.saw_lines() && act == AwsAct::Cut => Unlogged::Unknown(act),
-        // Without a data point, the lines of the whole window say as much.
-        Unlogged::Unknown(_) if observed.saw_lines() => Unlogged::None(act),
+        // Without a data point, the lines of the whole window say as much; but if there is none though
+        // the function wrote logs, they are another one's.
+        Unlogged::Unknown(_) if observed.saw_lines() => {
+            let wrote =
+                evidence.is_some_and(|logs| logs.listed > 0 && logs.on_lambda != Some(false));
+            if wrote && observed.lines == 0 { Unlogged::Unknown(act) } else { Unlogged::None(act) }
+        }
         known => known,
     }
 }

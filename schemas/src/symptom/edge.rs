@@ -57,7 +57,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "edge_status",
         OpenaiEdge,
-        r"(?:status|code|http|error)[:]? ?(?<status>52[0-7]|530)|^(?<status2>52[0-7])(?: |$|:|<)|web server is (?:down|returning an unknown error)|<unknown status code>",
+        r"(?:status|code|http|error)[:]? ?(?<status>52[0-7]|530)|^(?<status2>52[0-7])(?: |$|:|<)|web server is (?:down|returning an unknown error)",
     )
     .texts(&[
         "unexpected status 520 <unknown status code>: {body}",

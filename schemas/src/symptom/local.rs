@@ -89,7 +89,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "sign_in",
         Client,
-        r"(?:^|: )not (?:logged|signed) in(?:[^a-z]|$)|failed to refresh token|please log out and sign in again|please (?:log|sign) in again|login server error|token exchange failed|no api key found|login was not completed",
+        r"(?:^|: )not (?:logged|signed) in(?:[^a-z]|$)|failed to refresh token|please log out and sign in again|please (?:log|sign) in again|login server error|token exchange failed|no api key found(?:[^a-z]|$)(?:[^i]|$)|login was not completed",
     )
     .texts(&["Not logged in", "Failed to refresh token: 401 Unauthorized"])
     .proves(Condition::NothingSent)

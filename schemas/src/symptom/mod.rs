@@ -12,6 +12,7 @@
 mod aws;
 mod codex;
 mod edge;
+mod header;
 mod local;
 mod network;
 mod openai;
@@ -212,8 +213,9 @@ pub struct Part {
 /// Every part, in the order in which a text is matched against its rows: what a server wrote stands
 /// inside a sentence of the client's and says more than that, and what many programs print comes
 /// last.
-pub const PARTS: [Part; 8] = [
+pub const PARTS: [Part; 9] = [
     Part { title: "AWS Lambda", rows: aws::ROWS },
+    Part { title: "Headers of an answer", rows: header::ROWS },
     Part { title: "Codex CLI, on the developer's machine", rows: local::ROWS },
     Part { title: "OpenAI", rows: openai::ROWS },
     Part { title: "OpenAI's edge", rows: edge::ROWS },

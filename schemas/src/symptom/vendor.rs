@@ -54,7 +54,7 @@ pub const PROGRAMS: &[Vendor] = &[
     },
     Vendor {
         name: "git",
-        pattern: r"fatal: (?:unable to access|could not read|repository|authentication failed|remote|the remote end)|error: rpc failed|git@|remote: (?:error|http|invalid username)|failed to push some refs",
+        pattern: r"fatal: (?:unable to access|the remote end|protocol error|could not read|repository|authentication failed|remote|the remote end)|error: rpc failed|git@|remote: (?:error|http|invalid username)|failed to push some refs",
     },
     Vendor {
         name: "ssh",

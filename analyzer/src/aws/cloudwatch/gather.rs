@@ -54,6 +54,7 @@ pub(super) fn keep(line: LogLine) -> Option<Kept> {
 
 /// Tells an observation what the lines say, oldest first.
 pub(super) fn tell(observed: &mut Observed, kept: Vec<Kept>) {
+    observed.lines = kept.len() as u64;
     let (mut said, mut spills, mut journal) = (Vec::new(), Vec::new(), Journal::default());
     for kept in kept {
         match kept {

@@ -74,6 +74,8 @@ pub struct Observed {
     /// From when on the lines were read, which may be later than the window's beginning; `None` = not
     /// at all.
     pub lines_since: Option<Timestamp>,
+    /// How many lines that say anything of invocations were read.
+    pub lines: u64,
     /// What could not be seen.
     pub unseen: Vec<Unseen>,
 }
@@ -181,6 +183,7 @@ impl Observed {
             configuration: None,
             aside: Aside::default(),
             lines_since: None,
+            lines: 0,
             unseen: Vec::new(),
         }
     }

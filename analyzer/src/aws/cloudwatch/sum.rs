@@ -11,6 +11,9 @@ use super::{Counts, Observed};
 use crate::number::{count, grouped};
 use crate::window::Window;
 
+/// CloudWatch is said to be behind if less than one in so many traces is missing from its figures.
+const PART: u64 = 50;
+
 /// The two sides of the sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
@@ -95,8 +98,17 @@ impl Sum {
                 "CloudWatch: AWS is not known to have refused any; {} left no trace",
                 count(rest.unsigned_abs(), "invocation")
             ),
+            _ if self.is_behind() => "CloudWatch: AWS is not known to have refused any".to_owned(),
             _ => "CloudWatch: AWS refused and lost none by itself".to_owned(),
         }
+    }
+
+    /// Tells whether CloudWatch has counted clearly less than has left a trace, or no request at all: then
+    /// it speaks of a part only.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        let missing = self.untold().map_or(0, |untold| untold.min(0).unsigned_abs());
+        missing * PART > self.told() || (self.url_requests.is_none() && self.told() > 0)
     }
 
     /// Returns what has a trace in S3 or in the lines, and is over.
