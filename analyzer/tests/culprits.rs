@@ -168,3 +168,38 @@ fn a_refused_token_is_told_from_the_new_one_of_the_same_developer() {
     let proof = ask(&["--developer", "dev-17"])["proof"].to_string();
     assert!(proof.contains("dev-17's other token b71e0477: accepted once"), "{proof}");
 }
+
+/// A record of that kind, which ended at a moment after so many seconds.
+fn ended(number: u32, culprit: Culprit, at: &str, seconds: f64) -> LogRecord {
+    LogRecord {
+        duration_ms: seconds * 1e3,
+        started_at: server_error(number, at).started_at,
+        ..record(number, culprit)
+    }
+}
+
+#[test]
+fn the_text_s_own_moment_chooses_among_the_culprits() {
+    let objects = [
+        object(&ended(1, Culprit::Deadline, "2026-11-22T02:14:05.000Z", 895.0)),
+        object(&ended(2, Culprit::UpstreamCut, "2026-11-22T01:20:00.000Z", 41.0)),
+        object(&ended(3, Culprit::UpstreamCut, "2026-11-22T01:22:00.000Z", 41.0)),
+        object(&ended(4, Culprit::UpstreamCut, "2026-11-22T01:24:00.000Z", 41.0)),
+    ];
+    let folder = Folder::of(&objects);
+    let ask = |text: &str| {
+        let json = folder.ask(&[&[text][..], &WINDOW].concat()).json();
+        let verdict = &json["verdict"];
+        let word = |name: &str| verdict[name].as_str().unwrap_or("-").to_owned();
+        (word("origin"), word("confidence"), json["counts"].clone())
+    };
+    let timed = format!("2026-11-22T02:29:01.220Z ERROR codex_core: {SENTENCE}");
+    let (origin, confidence, counts) = ask(&timed);
+    assert_eq!((&*origin, &*confidence), ("aws", "certain"), "{counts}");
+    assert_eq!(counts["aws"], 1, "what failed at other times is not meant: {counts}");
+    let (origin, ..) = ask(SENTENCE);
+    assert_eq!(origin, "openai", "without a time the most count");
+    let other = format!("2026-11-22T02:50:00.000Z ERROR codex_core: {SENTENCE}");
+    let (_, confidence, counts) = ask(&other);
+    assert_ne!(confidence, "certain", "none is of that time: {counts}");
+}

@@ -54,7 +54,8 @@ pub const PROGRAMS: &[Vendor] = &[
     },
     Vendor {
         name: "git",
-        pattern: r"fatal: (?:unable to access|the remote end|protocol error|could not read|repository|authentication failed|remote|the remote end)|error: rpc failed|git@|remote: (?:error|http|invalid username)|failed to push some refs",
+        // What marks a line as an error is off by then.
+        pattern: r"unable to access '|could not read from remote|the remote end hung up|rpc failed|send-pack|index-pack|git@|remote: (?:error|http|invalid username)|failed to push some refs|not a git repository",
     },
     Vendor {
         name: "ssh",

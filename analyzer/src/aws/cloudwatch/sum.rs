@@ -356,6 +356,17 @@ mod tests {
     }
 
     #[test]
+    fn figures_that_are_clearly_behind_do_not_speak_for_aws() {
+        let calm = Sum { in_flight: 0, oldest: None, logged: 2_704, ..WHOLE };
+        assert!(!calm.is_behind());
+        assert!(!Sum { logged: 2_740, ..calm }.is_behind(), "one in a hundred is on its way");
+        let gap = Sum { logged: 3_000, ..calm };
+        assert!(gap.is_behind() && gap.none_by_itself().contains("not known"));
+        assert!(Sum { url_requests: None, invocations: None, ..calm }.is_behind());
+        assert!(!Sum { url_requests: None, invocations: None, logged: 0, ..calm }.is_behind());
+    }
+
+    #[test]
     fn what_left_no_trace_is_not_called_none() {
         let calm = Sum { in_flight: 0, oldest: None, ..WHOLE };
         assert!(calm.none_by_itself().contains("9 invocations left no trace"));
