@@ -75,7 +75,7 @@ static MARKS: LazyLock<Marks> = LazyLock::new(|| {
         ),
         class: regex(r"(?m)(?:^|[\s\[(])(?:com|org|net|io|de)\.[a-z0-9_]+(?:\.[A-Za-z0-9_]+)+"),
         site: regex(
-            r"unabletoaccess([a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,})|(?:ownerof)?thiswebsite\(([a-z0-9.-]+)\)|[a-z0-9-]+(?:\.[a-z0-9-]+)+hosterror",
+            r"unabletoaccess([a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,})|(?:ownerof)?thiswebsite\(([a-z0-9.-]+)\)|[a-z0-9-]+(?:\.[a-z0-9-]+)+hosterror|<title>[a-z0-9-]+(?:\.[a-z0-9-]+)+\|5[0-9]{2}:",
         ),
     }
 });
@@ -91,6 +91,7 @@ fn set(vendors: &[Vendor]) -> RegexSet {
 pub(crate) fn vendor(squeezed: &str, ids: &[String]) -> Option<Other> {
     // What AWS's own tools say of the function is about this system.
     let is_ours = squeezed.contains("invokeoperation")
+        || squeezed.contains("functionconcurrency")
         || (squeezed.contains("codex") && squeezed.contains("lambda"));
     let by_words = MARKS
         .vendors

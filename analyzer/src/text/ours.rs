@@ -23,6 +23,14 @@ static SOURCE: LazyLock<Regex> = LazyLock::new(|| {
     .expect("tested")
 });
 
+/// Somebody explains what a quoted sentence means, or where it stands.
+static TOLD: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r#"(?i)\b(?:runbook|documentation|docs|readme|guide|wiki|changelog|commit|test)\b[^.\n]*["'`“][^"'`”\n]+["'`”]|["'`“][^"'`”\n]+["'`”]\s+(?:means|meant|stands for|is (?:printed|returned|shown|sent|what)|comes from|would)\b"#,
+    )
+    .expect("tested")
+});
+
 /// The line below the head of a table.
 static TABLE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?m)^[\s|:-]*-{3,}[\s:-]*\|[\s|:-]*$").expect("tested"));
@@ -35,10 +43,29 @@ pub(crate) fn message(folded: &str) -> Option<ErrorCode> {
     CATALOGUE.iter().find(is_it).map(|entry| entry.code)
 }
 
-/// Finds a message among other words, squeezed, where it is long enough to be its own.
-pub(crate) fn among(squeezed: &str) -> Option<ErrorCode> {
-    let holds = |entry: &&Entry| squeezed.contains(entry.name) || says(squeezed, entry);
+/// Finds a message among other words, folded and squeezed, where it is long enough to be its own, and no
+/// part of a longer sentence, unless that is about Codex.
+pub(crate) fn among(folded: &str, squeezed: &str) -> Option<ErrorCode> {
+    let holds = |entry: &&Entry| {
+        let is_one = || squeezed.contains("codex") || !is_within(folded, entry);
+        squeezed.contains(entry.name) || (says(squeezed, entry) && is_one())
+    };
     CATALOGUE.iter().find(holds).map(|entry| entry.code)
+}
+
+/// Tells whether a message stands in the middle of a sentence wherever it stands: words go before it
+/// and after it, with nothing between.
+fn is_within(folded: &str, entry: &Entry) -> bool {
+    let message = fold(entry.message);
+    let mut places = folded.match_indices(&message).peekable();
+    let is_word = |character: Option<char>| character.is_some_and(char::is_alphanumeric);
+    places.peek().is_some()
+        && places.all(|(at, _)| {
+            let before = folded[..at].strip_suffix(' ').and_then(|text| text.chars().next_back());
+            let behind = &folded[at + message.len()..];
+            let after = behind.strip_prefix(' ').and_then(|text| text.chars().next());
+            is_word(before) && is_word(after)
+        })
 }
 
 /// Finds a message whose beginning was cut off: its end, and behind it the address and an id of ours.
@@ -55,9 +82,17 @@ pub(crate) fn only_names(words: &str, squeezed: &str) -> bool {
     let named = CATALOGUE.iter().filter(|entry| says(squeezed, entry)).count();
     let has_marks = squeezed.contains("cpx_") || squeezed.contains("proxy_error");
     let is_source = || {
-        words.lines().any(|line| among(&squeeze(&fold(line))).is_some() && SOURCE.is_match(line))
+        let holds = |line: &str| {
+            let squeezed = squeeze(&fold(line));
+            CATALOGUE.iter().any(|entry| says(&squeezed, entry))
+        };
+        words.lines().any(|line| SOURCE.is_match(line) && holds(line))
     };
-    !has_marks && (named > 1 || (named == 1 && (TABLE.is_match(words) || is_source())))
+    let is_told = || TOLD.is_match(words);
+    !has_marks
+        && (named > 1
+            || (named == 1 && is_told())
+            || (named == 1 && (TABLE.is_match(words) || is_source())))
 }
 
 fn says(squeezed: &str, entry: &Entry) -> bool {
@@ -82,16 +117,36 @@ mod tests {
             "AssertionError: assert 'unexpected status 502' == 'upstream request failed'",
             " text | who\n---|---\n high demand | OpenAI\n invalid or disabled token | the proxy",
             "it says `token lookup failed` or `upstream request failed`, and then?",
+            "The runbook says \"upstream request failed\" means that OpenAI could not be reached.",
+            "`invalid or disabled token` is returned for a token that was disabled",
         ] {
             assert!(speaks(text), "{text}");
         }
         for text in [
             "unexpected status 401 Unauthorized: invalid or disabled token, url: https://x/v1",
             "raise self._make_status_error(err.response) from None\nError code: 401 - invalid or disabled token",
-            "I get invalid or disabled token since this morning",
+            "I get \"invalid or disabled token\" since this morning",
             "{\"error\":{\"message\":\"token lookup failed\",\"type\":\"proxy_error\"}} == 1",
         ] {
             assert!(!speaks(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_no_part_of_a_longer_sentence() {
+        let found = |text: &str| {
+            let folded = fold(text);
+            among(&folded, &Squeezed::of(&folded).text)
+        };
+        assert_eq!(found("the upstream request failed with status 502 (kong)"), None);
+        for text in [
+            "unexpected status 502: upstream request failed, url: https://x/v1",
+            "I get \"upstream request failed\" all the time",
+            "502 upstream request failed",
+            "today: upstream request failed again",
+            "upstream requ est failed",
+        ] {
+            assert_eq!(found(text), Some(ErrorCode::UpstreamFailed), "{text}");
         }
     }
 

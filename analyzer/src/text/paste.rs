@@ -271,6 +271,20 @@ pub(crate) struct Body {
     pub(crate) is_alien: bool,
 }
 
+impl Body {
+    /// Tells whether it is an error of the proxy's kind, whatever its words are.
+    pub(crate) fn is_of_our_kind(&self) -> bool {
+        let is_ours = |code: &str| code == "proxy_error" || code.starts_with("proxy_");
+        self.error.code_or_kind().is_some_and(is_ours)
+            || self.error.kind.as_deref().is_some_and(is_ours)
+    }
+
+    /// Tells whether it names what went wrong as OpenAI does, and the proxy does not.
+    pub(crate) fn is_of_openais_kind(&self) -> bool {
+        self.error.code_or_kind().is_some() && !self.is_of_our_kind()
+    }
+}
+
 /// Finds the body of an error in a text, as JSON or as Python prints it, also one that a terminal
 /// broke into lines.
 pub(crate) fn body_in(words: &str) -> Option<Body> {

@@ -69,6 +69,8 @@ pub enum Standing {
     Named,
     /// As the words of a stream, to which the proxy adds none.
     InStream,
+    /// It is none, but an error of the proxy's kind, as another version may have it.
+    Kin,
 }
 
 impl Recognised {

@@ -147,6 +147,14 @@ pub(crate) fn from_text(recognised: &Recognised, asked: Option<(&Question, &Evid
     if let Some(code) = recognised.ours {
         return from_our_words(code, asked.map(|(_, evidence)| evidence));
     }
+    if recognised.standing == Standing::Kin && recognised.ours.is_none() {
+        let why = "an error of the proxy's kind, `proxy_error`, of a version that this one does not know.";
+        let mut verdict = Verdict::likely(Origin::Proxy, why);
+        verdict.acts = Some(Acts::Us);
+        verdict.next_steps =
+            vec!["which version is the proxy? its words say what to do".to_owned()];
+        return verdict;
+    }
     if let Some(other) = recognised.other {
         return of_another(other, recognised);
     }

@@ -1,14 +1,14 @@
 //! Headers of an answer, as `curl -v` and the libraries show them: who made it stands there in so many words.
 
 use super::{Condition, Symptom};
-use crate::origin::Origin::{Aws, Client, Openai, Proxy};
+use crate::origin::Origin::{Aws, Openai, Proxy};
 
 const WHOLE: &[&str] = &["the id in the headers: `analyzer origin` finds the exchange by it"];
 
 pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "header_of_proxy",
-        Client,
+        Proxy,
         r"http/[12](?:\.[01])? (?<status>[45][0-9]{2}).*x-codex-proxy-origin: ?[\x22']?proxy|x-codex-proxy-origin: ?[\x22']?proxy",
     )
     .texts(&["x-codex-proxy-origin: proxy"])
@@ -18,7 +18,7 @@ pub(super) const ROWS: &[Symptom] = &[
     .checks(WHOLE),
     Symptom::new(
         "header_of_openai",
-        Client,
+        Openai,
         r"http/[12](?:\.[01])? (?<status>[45][0-9]{2}).*x-codex-proxy-origin: ?[\x22']?openai|x-codex-proxy-origin: ?[\x22']?openai",
     )
     .texts(&["x-codex-proxy-origin: openai"])
@@ -28,12 +28,12 @@ pub(super) const ROWS: &[Symptom] = &[
     .checks(WHOLE),
     Symptom::new(
         "header_of_lambda",
-        Client,
-        r"http/[12](?:\.[01])? (?<status>[45][0-9]{2}).*x-amzn-errortype|x-amzn-errortype: ?[a-z]",
+        Aws,
+        r"http/[12](?:\.[01])? (?<status>[45][0-9]{2}).*x-amzn-(?:errortype|requestid)|x-amzn-errortype: ?[a-z]",
     )
     .texts(&["x-amzn-ErrorType: InternalServerException"])
     .proves(Condition::StatusInText(None))
     .likely(Aws)
-    .explains("a header of AWS's on an answer that AWS made by itself; the proxy has no part in it")
+    .explains("headers of AWS's, and not the proxy's mark beside them: AWS answered by itself")
     .checks(&["CloudWatch Logs and metrics of the proxy's function at that time"]),
 ];

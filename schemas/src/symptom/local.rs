@@ -45,7 +45,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "openai_got_our_token",
         Openai,
-        r"incorrect api key provided: ?cpt_|missing bearer or basic authentication|you didn't provide an api key",
+        r"incorrect api key provided: ?(?:[a-rt-z0-9_]|s[^k])|missing bearer or basic authentication|you didn't provide an api key",
     )
     .texts(&[
         "Incorrect API key provided: cpt_****************************abcd.",

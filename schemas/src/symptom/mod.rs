@@ -215,10 +215,10 @@ pub struct Part {
 /// last.
 pub const PARTS: [Part; 9] = [
     Part { title: "AWS Lambda", rows: aws::ROWS },
-    Part { title: "Headers of an answer", rows: header::ROWS },
     Part { title: "Codex CLI, on the developer's machine", rows: local::ROWS },
     Part { title: "OpenAI", rows: openai::ROWS },
     Part { title: "OpenAI's edge", rows: edge::ROWS },
+    Part { title: "Headers of an answer", rows: header::ROWS },
     Part { title: "Networks and middleboxes", rows: network::ROWS },
     Part { title: "Codex CLI, about an answer", rows: codex::ROWS },
     Part { title: "A bare status", rows: plain::ROWS },

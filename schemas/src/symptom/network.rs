@@ -37,7 +37,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "network_page",
         Network,
-        r"zscaler|err_access_denied|err_cannot_forward|err_connect_fail|err_dns_fail|err_read_error|the requested url could not be retrieved|squid/[0-9]|generated .{0,60}\(squid|\(squid\)|blue ?coat|proxysg|policy_denied|symantec web security|netskope|forcepoint|websense|palo alto networks|web page blocked|application blocked|fortiguard|fortigate|fortinet|mcafee web gateway|skyhigh|cisco umbrella|sophos|usercheck|check point software|barracuda|menlo security|trend micro|ironport|websafety|cloudflare gateway|blocked by your (?:organization|administrator|company|network)|blocked (?:by|due to) (?:corporate|company|content|web|security|url|it) (?:policy|filter|filtering)|access to this (?:site|website|web site|page) (?:is|has been) (?:blocked|denied|restricted)|your (?:organization|company)'s (?:policy|security)|internet (?:usage|security) policy|captive portal|network authentication required|sign in to your network|guest wi-?fi|<title>[^<]{0,40}(?:wi-?fi|hotspot|guest network)|your support id is|the requested url was rejected|no route matched with those values",
+        r"zscaler|err_access_denied|err_cannot_forward|err_connect_fail|err_dns_fail|err_read_error|the requested url could not be retrieved|squid/[0-9]|generated .{0,60}\(squid|\(squid\)|blue ?coat|proxysg|policy_denied|symantec web security|netskope|forcepoint|websense|palo alto networks|web page blocked|application blocked|fortiguard|fortigate|fortinet|mcafee web gateway|skyhigh|cisco umbrella|sophos|usercheck|check point software|barracuda|menlo security|trend micro|ironport|websafety|cloudflare gateway|blocked by your (?:organization|administrator|company|network)|blocked (?:by|due to) (?:corporate|company|content|web|security|url|it) (?:policy|filter|filtering)|access to this (?:site|website|web site|page) (?:is|has been) (?:blocked|denied|restricted)|your (?:organization|company)'s (?:policy|security)|internet (?:usage|security) policy|captive portal|http-equiv=[\x22']?refresh.{0,200}(?:hotspot|portal|wifi|wlan)|network authentication required|sign in to your network|guest wi-?fi|<title>[^<]{0,40}(?:wi-?fi|hotspot|guest network)|your support id is|the requested url was rejected|no route matched with those values",
     )
     .texts(&[
         "unexpected status 403 Forbidden: <html><head><title>Zscaler</title></head>{page}",
@@ -68,7 +68,7 @@ pub(super) const ROWS: &[Symptom] = &[
     Symptom::new(
         "network_tunnel",
         Client,
-        r"unsuccessful tunnel|tunnel (?:error|connection failed)|unsuccessful proxy|proxyerror|proxy connect aborted|received http code [0-9]{3} from proxy|cannot connect to proxy|unable to connect to proxy|err_tunnel_connection_failed|proxy connection (?:failed|refused)",
+        r"unsuccessful tunnel|tunnel (?:error|connection failed)|unsuccessful proxy|proxyerror|proxy connect aborted|connect tunnel failed|received http code [0-9]{3} from proxy|cannot connect to proxy|unable to connect to proxy|err_tunnel_connection_failed|proxy connection (?:failed|refused)",
     )
     .texts(&[
         "error sending request for url ({url}): client error (Connect): tunnel error: unsuccessful",

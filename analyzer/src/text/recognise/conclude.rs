@@ -38,8 +38,7 @@ impl Rules {
         let has_foreign_id = ids.iter().any(|id| is_foreign(&id));
         let has_openai_id = ids.iter().any(|id| id.starts_with("req_"));
         let ours = ours.filter(|_| !has_foreign_id);
-        let has_openai_body =
-            ours.is_none() && body.as_ref().is_some_and(|body| body.error.code_or_kind().is_some());
+        let has_openai_body = ours.is_none() && body.as_ref().is_some_and(Body::is_of_openais_kind);
         let is_body = body.as_ref().is_some_and(|body| body.begins);
         let program =
             program_around(symptom, &Named { piece, squeezed: &squeezed.text, paste, whole });
@@ -62,6 +61,7 @@ impl Rules {
                 Some(Origin::Openai)
             }
             (None, Some(symptom)) => Some(symptom.author),
+            (None, None) if body.as_ref().is_some_and(Body::is_of_our_kind) => Some(Origin::Proxy),
             (None, None) => {
                 // Any site behind Cloudflare shows a ray.
                 let has_id = has_foreign_id && !ids.iter().all(|id| is_ray(id) || is_bare_ray(id));
@@ -127,7 +127,7 @@ impl Rules {
             has_openai_body,
             other,
             extent,
-            standing: standing(&piece.words, &squeezed.text),
+            standing: standing(&piece.words, &squeezed.text, body.as_ref()),
             by_old_client: paste.by_old_client,
         }
     }
@@ -135,7 +135,7 @@ impl Rules {
 
 /// Tells whether headers of an answer stand in a text, and are those of Lambda's own: the proxy puts its
 /// mark beside them.
-fn by_lambda(squeezed: &str) -> bool {
+pub(super) fn by_lambda(squeezed: &str) -> bool {
     let has_headers =
         squeezed.contains("x-amzn-requestid") || squeezed.contains("x-amzn-errortype");
     has_headers && !squeezed.contains("x-codex-proxy-") && !squeezed.contains("cpx_")
@@ -184,11 +184,12 @@ fn program_behind(symptom: Option<&Symptom>, words: &str, squeezed: &str) -> Opt
 }
 
 /// Tells how the proxy's messages stand in a text that has some.
-fn standing(words: &str, squeezed: &str) -> Standing {
+fn standing(words: &str, squeezed: &str, body: Option<&Body>) -> Standing {
     let in_stream = squeezed.split_once(STREAM).and_then(|(_, said)| ours::message(said));
     match in_stream {
         Some(_) => Standing::InStream,
         None if ours::only_names(words, squeezed) => Standing::Named,
+        None if body.is_some_and(Body::is_of_our_kind) => Standing::Kin,
         None => Standing::Own,
     }
 }

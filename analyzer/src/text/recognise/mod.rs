@@ -20,12 +20,16 @@ use crate::text::paste::{self, Body, Mark, Paste, Piece};
 use crate::text::row::{Fragment, Row, SHORTEST_PIECE, without_spaces};
 use crate::text::wanted::wants;
 pub use crate::text::wanted::{Extent, Recognised, Standing, StreamEnding, Wanted};
+use conclude::by_lambda;
 
 /// A message longer than this may have been cut by the client.
 const CUT_BYTES: usize = 500;
 
 /// How Codex begins to tell of a stream that began well, squeezed.
 const STREAM: &str = "streamdisconnectedbeforecompletion:";
+
+/// The row of headers that tell of Lambda where the proxy's mark is missing.
+const LAMBDA_HEADER: &str = "header_of_lambda";
 
 /// The row of pages that companies' gateways write.
 const GATEWAY_PAGE: &str = "network_page";
@@ -172,7 +176,11 @@ impl Rules {
         let folded = fold(&piece.words);
         let squeezed = Squeezed::of(&folded);
         let body = paste::body_in(&piece.words);
-        let matched = self.set.matches(&squeezed.text);
+        // AWS's headers stand on the proxy's answers, too, beside its mark.
+        let is_marked = !by_lambda(&squeezed.text);
+        let is_meant = |row: &usize| !(is_marked && self.rows[*row].symptom.id == LAMBDA_HEADER);
+        let matched: Vec<usize> =
+            self.set.matches(&squeezed.text).iter().filter(is_meant).collect();
         let by_code = |body: &Body| {
             let code = body.error.code_or_kind()?;
             self.rows.iter().position(
@@ -188,12 +196,13 @@ impl Rules {
         // A page is a gateway's, whatever it says of policies and refusals.
         let is_gateways = |row: &usize| self.rows[*row].symptom.id == GATEWAY_PAGE;
         let is_page = squeezed.text.contains("<html") || squeezed.text.contains("<title");
-        let page = matched.iter().find(is_gateways).filter(|_| is_page);
-        let whole = page.or(matched.iter().next());
-        let whole = match whole.filter(is_local).and_then(|_| matched.iter().find(tells_status)) {
-            Some(answer) => Some(answer),
-            None => whole,
-        };
+        let page = matched.iter().copied().find(is_gateways).filter(|_| is_page);
+        let whole = page.or(matched.first().copied());
+        let whole =
+            match whole.filter(is_local).and_then(|_| matched.iter().copied().find(tells_status)) {
+                Some(answer) => Some(answer),
+                None => whole,
+            };
         // A code in a body says more than the sentence around it.
         let says_little = whole.is_none_or(|row| {
             let proves = self.rows[row].symptom.proves;
@@ -222,14 +231,14 @@ impl Rules {
         let code = body.as_ref().and_then(|body| body.error.code.as_deref());
         let code = code.and_then(ErrorCode::from_name);
         let ours = code.or_else(|| ours::message(said)).or_else(|| ours::message(&folded));
-        let ours = ours.or_else(|| self.our_words(row, &squeezed.text));
+        let ours = ours.or_else(|| self.our_words(row, &folded, &squeezed.text));
         // The proxy adds nothing to a stream: what Codex says of one are somebody else's words.
         let ours = ours.filter(|_| !squeezed.text.contains(STREAM));
         Reading { piece, folded, squeezed, body, row, is_piece, ours, message }
     }
 
     /// Finds a message of the proxy's among other words, unless the row says more.
-    fn our_words(&self, row: Option<usize>, squeezed: &str) -> Option<ErrorCode> {
+    fn our_words(&self, row: Option<usize>, folded: &str, squeezed: &str) -> Option<ErrorCode> {
         let says_more = |row: usize| {
             let symptom = self.rows[row].symptom;
             let is_wrapper =
@@ -240,7 +249,7 @@ impl Rules {
         if row.is_some_and(says_more) {
             return None;
         }
-        ours::among(squeezed).or_else(|| ours::end_of_one(squeezed))
+        ours::among(folded, squeezed).or_else(|| ours::end_of_one(squeezed))
     }
 
     /// Finds the known text that a piece belongs to: of several only where they prove the same.
