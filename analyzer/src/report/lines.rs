@@ -240,7 +240,8 @@ fn hurt_one(exchange: Option<&Exchange>) -> String {
     let Some(exchange) = exchange.filter(|exchange| exchange.error.is_some()) else {
         return String::new();
     };
-    let parts = [exchange.developer.clone(), Some("1 try".to_owned()), exchange.model.clone()];
+    let parts =
+        [exchange.developer.clone(), Some("this exchange".to_owned()), exchange.model.clone()];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 

@@ -220,25 +220,6 @@ pub(crate) fn host_kind(host: &str) -> Option<Host> {
     })
 }
 
-/// What follows the words of an answer in a line of Codex, squeezed. The id comes last.
-const FIELDS: [&str; 3] = [",url:http", ",cf-ray:", ",requestid:"];
-
-/// How the path begins that Codex asks for, squeezed.
-const PATH: &str = "/v1/responses";
-
-/// Tells whether a squeezed line ends in the middle of what Codex puts behind the words of an answer, so
-/// that an id may be cut off.
-pub(crate) fn is_cut(squeezed: &str) -> bool {
-    let Some((before, last)) = squeezed.rsplit_once(',') else { return false };
-    let last = format!(",{last}");
-    // Of an id that was begun a few characters are none yet.
-    let is_id = FIELDS[1..].iter().any(|field| last.starts_with(field));
-    let is_begun = is_id || FIELDS.iter().any(|field| field.starts_with(&last));
-    let path = last.split_once("://").and_then(|(_, to)| to.find('/').map(|at| &to[at..]));
-    let is_in_path = path.is_some_and(|path| path != PATH && PATH.starts_with(path));
-    !before.is_empty() && (is_begun || is_in_path)
-}
-
 /// A moment that a text names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {

@@ -10,6 +10,7 @@ pub mod ids;
 mod row;
 pub mod elsewhere;
 mod ours;
+mod end;
 mod wanted;
 pub mod recognise;
 pub mod secret;

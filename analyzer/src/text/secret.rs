@@ -31,7 +31,8 @@ pub fn masked(text: &str) -> Cow<'_, str> {
         let kind = (1..=5).find_map(|group| found.get(group)).map_or("", |kind| kind.as_str());
         // "bearer authentication" and "invalid token: expired" are prose.
         let secret = &found[0][kind.len()..];
-        let is_prose = secret.len() < 16 && secret.bytes().all(|b| b.is_ascii_lowercase());
+        let letters = secret.strip_prefix(|c: char| c.is_ascii_uppercase()).unwrap_or(secret);
+        let is_prose = secret.len() < 16 && letters.bytes().all(|b| b.is_ascii_lowercase());
         let end = if secret.ends_with('@') { "@" } else { "" };
         if is_prose { found[0].to_owned() } else { format!("{kind}[masked]{end}") }
     });

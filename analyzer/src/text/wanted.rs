@@ -35,8 +35,8 @@ pub struct Recognised {
     pub at: Option<Moment>,
     /// Where the request went, if the text says so.
     pub host: Option<Host>,
-    /// The text is a whole line with a status, which would show an id if there had been one.
-    pub would_show_id: bool,
+    /// What the text says of an id that it does not have.
+    pub id: Id,
     /// The text carries an error of OpenAI's shape that is not the proxy's.
     pub has_openai_body: bool,
     /// Whom it is about, if not this system.
@@ -60,6 +60,17 @@ pub enum Extent {
     Piece,
 }
 
+/// What a text without an id says of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Id {
+    /// Nothing: it has one, or would show none.
+    Untold,
+    /// There was none: the line is whole, and would show it.
+    Missing,
+    /// There was one, and it was cut off.
+    CutOff,
+}
+
 /// How a message of the proxy's stands in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -74,6 +85,12 @@ pub enum Standing {
 }
 
 impl Recognised {
+    /// Tells whether the text is a whole line that would show an id if the answer had had one.
+    #[must_use]
+    pub fn would_show_id(&self) -> bool {
+        self.id == Id::Missing
+    }
+
     /// Tells whether the text is only a word or two that many errors say, or a bare status, which any
     /// program prints of anything.
     pub(crate) fn is_vague(&self) -> bool {

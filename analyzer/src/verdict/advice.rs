@@ -76,6 +76,12 @@ pub fn about(origin: Origin, code: &str, status: Option<u16>) -> Advice {
             "check where the proxy sends from; report the cf-ray to OpenAI",
             "OpenAI's edge blocks our requests at the moment. We are on it.",
         ),
+        Origin::OpenaiEdge if status == Some(429) => advice(
+            "Cloudflare, in front of OpenAI, limits how often our address may ask.",
+            Acts::Us,
+            "send less from the proxy's address, or from more addresses; report the cf-ray to OpenAI",
+            "OpenAI's edge slows our proxy down at the moment. Retry in a minute.",
+        ),
         Origin::OpenaiEdge => {
             let status = status.map_or("an error page".to_owned(), |s| format!("HTTP {s}"));
             advice(
@@ -184,6 +190,12 @@ fn openai(code: &str, status: Option<u16>) -> Advice {
             Acts::Openai,
             "use another model, or wait; report it to OpenAI with the request ids (--list shows them)",
             "OpenAI is failing. Our proxy is fine. Use another model for now, or wait.",
+        ),
+        (_, None) => advice(
+            &format!("OpenAI failed by its own account ({code}); we passed it on unchanged."),
+            Acts::Openai,
+            "retry; report it to OpenAI if it lasts",
+            "OpenAI failed. Our proxy is fine. Retry.",
         ),
         _ => advice(
             &format!(

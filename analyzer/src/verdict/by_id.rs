@@ -7,7 +7,7 @@ use schemas::catalogue::CATALOGUE;
 use schemas::origin::Origin;
 
 use crate::text::ids::{Host, is_ray};
-use crate::text::recognise::Recognised;
+use crate::text::recognise::{Id, Recognised};
 use crate::verdict::Verdict;
 use crate::verdict::evidence::Evidence;
 
@@ -15,7 +15,7 @@ use crate::verdict::evidence::Evidence;
 /// an id. Clients that showed Cloudflare's ids only showed none of the proxy's refusals of a token, and
 /// the proxy's own words are its own with or without an id.
 pub(crate) fn did_not_pass(recognised: &Recognised) -> bool {
-    recognised.would_show_id
+    recognised.would_show_id()
         && recognised.ours.is_none()
         && decided_by_id(recognised) != Some(Origin::Proxy)
 }
@@ -67,7 +67,11 @@ pub(crate) fn decided_by_id(recognised: &Recognised) -> Option<Origin> {
         let is_passed_on = wanted.words_required || of_status.is_none();
         return Some(if is_passed_on { Origin::Openai } else { of_status?.origin });
     }
-    if !recognised.would_show_id {
+    // The proxy never answers 429, so an id behind it is OpenAI's, whatever is left of it.
+    if recognised.id == Id::CutOff && status == Some(429) {
+        return Some(Origin::Openai);
+    }
+    if !recognised.would_show_id() {
         // Where only OpenAI's answers showed an id, one that is missing says that it was ours.
         let is_refusal = status == Some(401) && !recognised.by_old_client;
         let hides_words = !wanted.words_required && recognised.host.is_none();

@@ -65,7 +65,9 @@ fn beside(
         && !recognised.by_old_client;
     let by_old_client = evidence.is_some_and(Evidence::has_old_client);
     let is_none_of_them = (shows_none || did_not_pass(recognised)) && !by_old_client;
-    let rivals = if is_none_of_them { 0 } else { logged };
+    // Of the text's own moment, what failed at other times is no rival.
+    let is_elsewhen = made.of_moment && evidence.is_some_and(|logs| !logs.has_focus);
+    let rivals = if is_none_of_them || is_elsewhen { 0 } else { logged };
     let all = made.count + rivals;
     let until = question.window.until.min(question.now);
     let is_past = until.duration_since(made.last) > OLD;
@@ -131,7 +133,8 @@ fn without_aws(
         if !is_open {
             verdict.confidence = Confidence::Certain;
         }
-        verdict.proof.push(sum.none_by_itself());
+        let then = if question.moment_on_aws().is_some() { " at that time" } else { "" };
+        verdict.proof.push(sum.none_by_itself() + then);
         return verdict;
     }
     let presumed_aws = verdict.about == About::Nothing && verdict.origin == Some(Origin::Aws);
@@ -140,10 +143,11 @@ fn without_aws(
     }
     let mut elsewhere = Verdict::likely(
         Origin::Client,
-        "neither this proxy nor its function answered this; that Codex talks to another address.",
+        "neither this proxy nor its function answered this; that Codex seems to talk to another address.",
     );
     elsewhere.acts = Some(Acts::Developer);
-    elsewhere.proof = vec![sum.none_by_itself()];
+    let then = if question.moment_on_aws().is_some() { " at that time" } else { "" };
+    elsewhere.proof = vec![sum.none_by_itself() + then];
     elsewhere.proof.extend(verdict.proof);
     elsewhere.next_steps = vec![
         "`base_url` in the developer's config.toml: is it this function's URL?".to_owned(),

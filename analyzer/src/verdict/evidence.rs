@@ -216,7 +216,7 @@ impl Question {
                 continue;
             }
             *evidence.counts.entry(error.origin).or_default() += 1;
-            evidence.note_time(exchange.started_at, error.origin, recent);
+            evidence.note_time(exchange.ended_at(), error.origin, recent);
             evidence.developers.extend(exchange.developer.clone());
             evidence.tokens.extend(exchange.token8.clone());
             evidence.models.extend(exchange.model.clone());

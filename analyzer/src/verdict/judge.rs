@@ -20,6 +20,7 @@ use crate::text::recognise::{Extent, Recognised, StreamEnding};
 use crate::verdict::advice::{Advice, about};
 use crate::verdict::by_id::did_not_pass;
 use crate::verdict::evidence::Evidence;
+use crate::verdict::named::from_names;
 use crate::verdict::presume::{from_text, unfound, without_match};
 use crate::verdict::proof::{commonest, counted, shares, words_of};
 use crate::verdict::rate::used_up;
@@ -29,9 +30,6 @@ use crate::window::{Window, ago};
 
 /// A failure older than this is hardly the one that somebody sees now.
 pub(crate) const OLD: SignedDuration = SignedDuration::from_hours(1);
-
-/// A time of day alone says when something was that is younger than this.
-const TODAY: SignedDuration = SignedDuration::from_hours(12);
 
 /// How far a moment in a text without a zone may be off.
 const ZONES: SignedDuration = SignedDuration::from_hours(14);
@@ -127,6 +125,32 @@ fn is_of_another_moment(question: &Question, evidence: &Evidence) -> bool {
     })
 }
 
+/// Everything that matches was long before the moment that the text names, or long after it.
+fn at_other_times(
+    question: &Question,
+    evidence: &Evidence,
+    ranking: &[(u64, Origin)],
+) -> Option<Verdict> {
+    let text = question.recognised.at.filter(|text| text.has_zone)?;
+    let (first, last) = evidence.first_seen.zip(evidence.last_seen)?;
+    let is_far = text.at < first - BEFORE || text.at > last + BEFORE;
+    if !is_far || evidence.left_out_untold > 0 || question.is_only_ids() {
+        return None;
+    }
+    let clock = |time: Timestamp| time.strftime("%d %b %H:%M:%S UTC").to_string();
+    let mut verdict = Verdict::unknown("nothing like it failed here at the text's own time.");
+    verdict.proof = vec![
+        format!("the text is of {}", clock(text.at)),
+        format!("like it: {}, first {}, last {}", shares(ranking), clock(first), clock(last)),
+    ];
+    verdict.next_steps = vec![
+        "is the clock of that machine right? --developer, or an id in the text, would decide"
+            .to_owned(),
+        "`base_url` in the developer's config.toml: does it point at this proxy?".to_owned(),
+    ];
+    Some(verdict)
+}
+
 /// Tells whether an exchange can be one whose log shows none of these ids: where OpenAI sent no id,
 /// the client saw ours, and else it saw OpenAI's.
 fn could_have_id(exchange: &Exchange, ids: &[String]) -> bool {
@@ -134,85 +158,7 @@ fn could_have_id(exchange: &Exchange, ids: &[String]) -> bool {
     ids.is_empty() || ours == exchange.upstream_request_id.is_none()
 }
 
-/// The text names exchanges, a session or a turn, and nothing else or what is here.
-fn from_names(question: &Question, evidence: &Evidence) -> Option<Verdict> {
-    let has_id = |one: &&Exchange| question.recognised.ids.iter().any(|id| one.has_id(id));
-    let alone = |newest: &Exchange, others: &[Exchange]| {
-        let code = newest.error.as_ref().map_or("", |error| error.code.as_str());
-        let verdict = from_exchange(question, newest, others);
-        Some(used_up(verdict, Some(newest), evidence, code))
-    };
-    let itself: Vec<_> = evidence.named.iter().filter(has_id).cloned().collect();
-    if let [newest, others @ ..] = itself.as_slice() {
-        return alone(newest, others);
-    }
-    if !question.is_only_ids() {
-        // A turn is tried again: the failure is meant, and not the try that succeeded.
-        let failure = evidence.named.iter().find(|exchange| exchange.error.is_some());
-        return alone(failure.or(evidence.named.first())?, &[]);
-    }
-    if evidence.total() > 0 {
-        return Some(from_matches(question, evidence));
-    }
-    let mut verdict = Verdict::unknown(if evidence.named.is_empty() {
-        "no failure with this id is logged here."
-    } else {
-        "what has this id succeeded here."
-    });
-    verdict.proof = vec![format!("{} in this window", count(evidence.listed, "log"))];
-    verdict.proof.extend(unfound(question, evidence));
-    verdict.next_steps = vec![
-        "a wider window: --since 7d; successes too: --all".to_owned(),
-        "paste the line of the failure".to_owned(),
-    ];
-    Some(verdict)
-}
-
-/// The text carries the id of an exchange, and that exchange is here.
-fn from_exchange(question: &Question, exchange: &Exchange, others: &[Exchange]) -> Verdict {
-    let who = exchange.developer.as_deref().map(|name| format!(", {name}")).unwrap_or_default();
-    let openai_id = exchange.upstream_request_id.as_deref().map(|id| format!(", {id}"));
-    let is_of_today = question.now.duration_since(exchange.started_at) < TODAY;
-    let form = if is_of_today { "%H:%M:%S" } else { "%d %b %Y %H:%M:%S" };
-    let time = exchange.started_at.strftime(form);
-    let named =
-        format!("{}, {time} UTC{who}{}", exchange.exchange_id, openai_id.unwrap_or_default());
-    let Some(error) = &exchange.error else {
-        let mut verdict = Verdict::unknown("the exchange with this id succeeded here.");
-        verdict.proof = vec![named, words_of(exchange)];
-        verdict.next_steps = vec!["paste the line of the failure, with its own id".to_owned()];
-        return verdict;
-    };
-    let differs = |other: &&Exchange| other.error.as_ref().map(|e| e.origin) != Some(error.origin);
-    let other = others.iter().find(differs);
-    let other =
-        other.map(|other| format!("the text names {} too: {}", other.exchange_id, words_of(other)));
-    let wanted = &question.recognised.wanted;
-    // Words that only AWS says are not those of an exchange that has a log.
-    let is_of_aws = question.recognised.author == Some(Origin::Aws)
-        && error.origin != Origin::Aws
-        && !wanted.is_said_in(&exchange.searched);
-    let agrees = (!wanted.has_condition() || wanted.matches(exchange)) && !is_of_aws;
-    let other = other.or_else(|| {
-        (!agrees).then(|| "the text tells of another failure than this exchange".to_owned())
-    });
-    let Advice { what, acts, step, say } = about(error.origin, &error.code, exchange.status);
-    Verdict {
-        origin: Some(error.origin),
-        confidence: if other.is_some() { Confidence::Likely } else { Confidence::Certain },
-        why: what,
-        acts: Some(acts),
-        proof: vec![named, words_of(exchange)],
-        cause: None,
-        other,
-        next_steps: vec![step],
-        say: Some(say),
-        about: About::Named,
-        doubt: None,
-    }
-}
-
-fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
+pub(crate) fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
     let mut ranking = ranking(question, evidence);
     let total = ranking.iter().map(|(count, _)| count).sum::<u64>();
     ranking.sort_unstable_by(|a, b| b.cmp(a));
@@ -238,6 +184,9 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
             "what fails now: --since 5m; what failed before: --until".to_owned(),
             "paste the whole line: an id in it leads to the one exchange".to_owned(),
         ];
+        return verdict;
+    }
+    if let Some(verdict) = at_other_times(question, evidence, &ranking) {
         return verdict;
     }
     let silence = question.recognised.wanted.ending == Some(StreamEnding::Silence);
@@ -286,7 +235,7 @@ fn from_matches(question: &Question, evidence: &Evidence) -> Verdict {
         cause: None,
         other: (!others.is_empty()).then(|| format!("also: {}", others.join(", "))),
         next_steps: vec![step],
-        say: Some(if is_past || is_over {
+        say: Some(if is_past || is_over || evidence.recent.0 == 0 {
             told_as_past(&what, evidence, question.now)
         } else {
             say

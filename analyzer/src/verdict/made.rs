@@ -25,6 +25,15 @@ const SETTLED: SignedDuration = SignedDuration::from_mins(4);
 const FEW: u64 = 3;
 const MANY: u64 = 10;
 
+/// What helps where the account has no slot left.
+const ACCOUNT_LIMIT: &str = "the account's slots are all busy: ask AWS for more (Service Quotas, Lambda, concurrent executions, L-B99A9384)";
+
+/// Tells whether Lambda says that it is the account's slots that are all busy, and not the function's own.
+fn is_of_account(folded: &str) -> bool {
+    let others = folded.replace("functionconcurrentinvocationlimitexceeded", "");
+    others.contains("concurrentinvocationlimitexceeded")
+}
+
 impl Made {
     /// Returns the verdict that these failures give.
     #[must_use]
@@ -55,7 +64,7 @@ impl Made {
         verdict.acts = Some(if self.act == AwsAct::TooLarge { Acts::Developer } else { Acts::Us });
         verdict.proof = vec![self.proof(question, observed, logged)];
         verdict.proof.extend(self.detail(evidence, observed));
-        verdict.next_steps = vec![self.step(observed)];
+        verdict.next_steps = vec![self.step(question, observed)];
         verdict.say = Some(self.say().to_owned());
         verdict
     }
@@ -199,8 +208,9 @@ impl Made {
         }
     }
 
-    fn step(&self, observed: &Observed) -> String {
+    fn step(&self, question: &Question, observed: &Observed) -> String {
         match (self.act, self.died_of) {
+            (AwsAct::Throttle, _) if is_of_account(&question.recognised.folded) => ACCOUNT_LIMIT,
             (AwsAct::Throttle, _) => return more_slots(observed),
             (AwsAct::Forbid, _) => OPENS_DOOR,
             (AwsAct::TooLarge, _) => {

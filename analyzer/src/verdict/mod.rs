@@ -11,6 +11,7 @@ mod rate;
 mod by_id;
 mod absent;
 mod presume;
+mod named;
 pub mod judge;
 pub mod unlogged;
 mod made;

@@ -264,7 +264,7 @@ fn presumed(recognised: &Recognised, symptom: &Symptom) -> Option<Origin> {
         }
         Alone::Proven(origin) | Alone::Likely(origin) => Some(origin),
         Alone::IdDecides => decided_by_id(recognised),
-        Alone::Open if recognised.host == Some(Host::Lambda) && recognised.would_show_id => {
+        Alone::Open if recognised.host == Some(Host::Lambda) && recognised.would_show_id() => {
             decided_by_id(recognised)
         }
         Alone::Open => {

@@ -10,7 +10,7 @@ use schemas::symptom::AwsAct;
 use crate::aws::cloudwatch::{Counts, Death, DeathKind, Observed};
 use crate::question::Question;
 use crate::text::ids::Host;
-use crate::text::recognise::{Recognised, StreamEnding};
+use crate::text::recognise::{Id, Recognised, StreamEnding};
 use crate::verdict::evidence::Evidence;
 use crate::verdict::judge::BEFORE;
 use crate::window::Window;
@@ -61,7 +61,11 @@ pub fn act_behind(recognised: &Recognised) -> Option<AwsAct> {
     let wanted = &recognised.wanted;
     let is_elsewhere = recognised.host.is_some_and(|host| host != Host::Lambda);
     // With an id the answer passed the proxy, and what was asked for elsewhere never came near Lambda.
-    if !recognised.ids.is_empty() || is_elsewhere || recognised.ours.is_some() {
+    if !recognised.ids.is_empty()
+        || recognised.id == Id::CutOff
+        || is_elsewhere
+        || recognised.ours.is_some()
+    {
         return None;
     }
     let symptom = recognised.symptom?;
@@ -70,10 +74,10 @@ pub fn act_behind(recognised: &Recognised) -> Option<AwsAct> {
     if is_anothers {
         return None;
     }
-    let is_bare = recognised.would_show_id || !wanted.words_required;
+    let is_bare = recognised.would_show_id() || !wanted.words_required;
     symptom.unlogged.or(match (wanted.statuses.as_slice(), wanted.ending) {
         ([429], _) => Some(AwsAct::Throttle),
-        ([403], _) if recognised.would_show_id => Some(AwsAct::Forbid),
+        ([403], _) if recognised.would_show_id() => Some(AwsAct::Forbid),
         ([413], _) => Some(AwsAct::TooLarge),
         ([502], _) if is_bare => Some(AwsAct::Die),
         (_, Some(StreamEnding::Silence | StreamEnding::Said)) => None,

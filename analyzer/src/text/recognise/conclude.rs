@@ -10,12 +10,13 @@ use schemas::symptom::{Breadth, Condition, ShowsId, Symptom};
 
 use super::{Reading, Rules, STREAM};
 use crate::text::elsewhere::{self, Other};
+use crate::text::end::{End, end};
 use crate::text::fold::{Squeezed, fold};
-use crate::text::ids::{FEW_PIECES, Host, Ids, is_bare_ray, is_cut, is_ray};
+use crate::text::ids::{FEW_PIECES, Host, Ids, is_bare_ray, is_ray};
 use crate::text::ours;
 use crate::text::paste::{Body, Paste, Piece};
 use crate::text::wanted::{
-    Extent, Recognised, Says, Standing, StreamEnding, Wanted, extent, wants,
+    Extent, Id, Recognised, Says, Standing, StreamEnding, Wanted, extent, wants,
 };
 
 /// Bytes that programs put before the body of an answer.
@@ -109,9 +110,14 @@ impl Rules {
                 group(captures.as_ref(), "status").is_some() && !paste.by_old_client
             }
         };
-        let shows_id = (shows_id && !is_cut(&squeezed.text)) || by_lambda;
+        let end = end(&squeezed.text);
+        let shows_id = (shows_id && end == End::Whole) || by_lambda;
         let shows_none = ids.iter().all(|id| found.of_lambda.contains(id));
-        let would_show_id = shows_id && !wanted.statuses.is_empty() && shows_none;
+        let id = match end {
+            End::WithinId if shows_none => Id::CutOff,
+            _ if shows_id && !wanted.statuses.is_empty() && shows_none => Id::Missing,
+            _ => Id::Untold,
+        };
         Recognised {
             folded,
             symptom,
@@ -123,7 +129,7 @@ impl Rules {
             session: paste.session.clone(),
             at: piece.at,
             host: found.host.or(by_lambda.then_some(Host::Lambda)),
-            would_show_id,
+            id,
             has_openai_body,
             other,
             extent,

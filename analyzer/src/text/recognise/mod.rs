@@ -19,7 +19,7 @@ use crate::text::ours;
 use crate::text::paste::{self, Body, Mark, Paste, Piece};
 use crate::text::row::{Fragment, Row, SHORTEST_PIECE, without_spaces};
 use crate::text::wanted::wants;
-pub use crate::text::wanted::{Extent, Recognised, Standing, StreamEnding, Wanted};
+pub use crate::text::wanted::{Extent, Id, Recognised, Standing, StreamEnding, Wanted};
 use conclude::by_lambda;
 
 /// A message longer than this may have been cut by the client.

@@ -101,8 +101,8 @@ fn a_status_line_carries_status_words_and_ids() {
     assert_eq!(found.ids, ["cpx_01a200ea080c7b3e9f1c2d4a5b6c7d8e"]);
     let empty = recognise("unexpected status 502 Bad Gateway: Unknown error, url: http://x");
     assert_eq!((empty.wanted.words.as_str(), empty.wanted.without_words), ("", true));
-    assert!(empty.would_show_id);
-    assert!(!recognise("unexpected status 502 Bad Gateway: ").would_show_id, "not a whole line");
+    assert!(empty.would_show_id());
+    assert!(!recognise("unexpected status 502 Bad Gateway: ").would_show_id(), "not a whole line");
 }
 
 #[test]
