@@ -5,7 +5,8 @@
 
 use std::sync::LazyLock;
 
-use regex::{Regex, RegexSet, RegexSetBuilder};
+use regex::Regex;
+use regex::bytes::{RegexSet, RegexSetBuilder};
 use schemas::symptom::{PROGRAMS, VENDORS, Vendor};
 
 use crate::text::ids::{Host, host_kind, is_of_anthropic};
@@ -82,6 +83,7 @@ static MARKS: LazyLock<Marks> = LazyLock::new(|| {
 
 fn set(vendors: &[Vendor]) -> RegexSet {
     RegexSetBuilder::new(vendors.iter().map(|vendor| vendor.pattern.replace(' ', "")))
+        .unicode(false)
         .size_limit(64 << 20)
         .build()
         .expect("tested with the catalogue")
@@ -95,7 +97,7 @@ pub(crate) fn vendor(squeezed: &str, ids: &[String]) -> Option<Other> {
         || (squeezed.contains("codex") && squeezed.contains("lambda"));
     let by_words = MARKS
         .vendors
-        .matches(squeezed)
+        .matches(squeezed.as_bytes())
         .iter()
         .find(|index| !(is_ours && VENDORS[*index].name.starts_with("AWS")));
     let by_id = || ids.iter().any(|id| is_of_anthropic(id)).then_some(0);
@@ -108,7 +110,7 @@ pub(crate) fn program(words: &str, squeezed: &str) -> Option<Other> {
     if OF_OURS.iter().any(|ours| squeezed.contains(ours)) {
         return None;
     }
-    let by_words = MARKS.programs.matches(squeezed).iter().next();
+    let by_words = MARKS.programs.matches(squeezed.as_bytes()).iter().next();
     let name = by_words.map(|index| PROGRAMS[index].name);
     let name = name.or_else(|| MARKS.class.is_match(words).then_some(SERVER));
     name.or_else(|| names_site(words, squeezed).then_some(SITE)).map(Other::Program)

@@ -8,7 +8,8 @@ mod conclude;
 
 use std::sync::LazyLock;
 
-use regex::{Regex, RegexSet, RegexSetBuilder};
+use regex::Regex;
+use regex::bytes::{RegexSet, RegexSetBuilder};
 use schemas::catalogue::ErrorCode;
 use schemas::origin::Origin;
 use schemas::symptom::{self, Alone, Breadth, Condition};
@@ -89,6 +90,8 @@ impl Rules {
     fn new() -> Self {
         let regex = |pattern: &str| Regex::new(pattern).expect("tested with the catalogue");
         let set = RegexSetBuilder::new(symptom::catalogue().map(without_spaces))
+            // Of bytes, which halves the time to build it: no pattern needs more.
+            .unicode(false)
             .size_limit(64 << 20)
             .dfa_size_limit(64 << 20)
             .build();
@@ -180,7 +183,7 @@ impl Rules {
         let is_marked = !by_lambda(&squeezed.text);
         let is_meant = |row: &usize| !(is_marked && self.rows[*row].symptom.id == LAMBDA_HEADER);
         let matched: Vec<usize> =
-            self.set.matches(&squeezed.text).iter().filter(is_meant).collect();
+            self.set.matches(squeezed.text.as_bytes()).iter().filter(is_meant).collect();
         let by_code = |body: &Body| {
             let code = body.error.code_or_kind()?;
             self.rows.iter().position(
