@@ -178,3 +178,37 @@ fn while_an_invocation_left_no_trace_a_death_is_not_excluded() {
     assert_eq!(beside(calm(366)), Confidence::Certain);
     assert_eq!(beside(calm(368)), Confidence::Likely);
 }
+
+#[test]
+fn figures_behind_the_logs_do_not_move_a_refusal_elsewhere() {
+    let found = verdict(RETRY_LIMIT, &logs(400, &[]), calm(366));
+    assert_eq!(told(&found), (Some(Origin::Aws), Confidence::Likely), "{found:?}");
+    let close = verdict(RETRY_LIMIT, &logs(368, &[]), calm(366));
+    assert_eq!(close.origin, Some(Origin::Client), "two are on their way: {close:?}");
+}
+
+#[test]
+fn a_death_of_the_text_s_moment_is_not_outvoted_by_cuts_of_other_times() {
+    let cut = "stream disconnected before completion: stream closed before response.completed";
+    let at = now() - SignedDuration::from_mins(20);
+    let question = ask(&format!("{at} ERROR codex_core: {cut}"));
+    let mut seen = observed(calm(400));
+    seen.deaths = vec![crate::aws::cloudwatch::Death {
+        at,
+        request_id: Some("a".to_owned()),
+        kind: crate::aws::cloudwatch::DeathKind::TimeOut,
+        started: None,
+        is_logged: false,
+        line: "REPORT RequestId: a Status: timeout".to_owned(),
+    }];
+    let mut cuts = logs(400, &[(Origin::Openai, 3)]);
+    let earlier = now() - SignedDuration::from_mins(55);
+    (cuts.first_seen, cuts.last_seen) = (Some(earlier), Some(earlier));
+    let judged = judge(&question, Some(&cuts));
+    let found = laid_beside(judged, &question, &cuts, &seen);
+    assert_eq!(found.origin, Some(Origin::Aws), "{found:?}");
+    cuts.has_focus = true;
+    let judged = judge(&question, Some(&cuts));
+    let rivals = laid_beside(judged, &question, &cuts, &seen);
+    assert_ne!(told(&rivals), (Some(Origin::Aws), Confidence::Certain), "{rivals:?}");
+}

@@ -353,3 +353,18 @@ fn a_page_behind_a_status_is_found_by_its_status_and_its_words() {
     named.named.push(edge);
     assert_eq!(verdict(&text, &named), (Some(Origin::OpenaiEdge), Confidence::Certain));
 }
+
+#[test]
+fn failures_of_another_hour_are_not_what_a_text_with_a_time_tells_of() {
+    let mut all = evidence(&[failure(500, Origin::Openai, "server_error")]);
+    let at = |time: &str| time.parse::<Timestamp>().ok();
+    (all.first_seen, all.last_seen) = (at("2026-11-22T01:50:00Z"), at("2026-11-22T01:53:00Z"));
+    let judged = |clock: &str| {
+        let text = format!("2026-11-22T{clock}Z ERROR codex_core: {HIGH_DEMAND}");
+        judge(&question(&text), Some(&all))
+    };
+    let far = judged("01:10:00");
+    assert_eq!((far.origin, far.confidence), (None, Confidence::Unknown), "{far:?}");
+    assert!(far.proof[1].contains("first 22 Nov 01:50:00 UTC"), "{far:?}");
+    assert_eq!(judged("01:52:00").origin, Some(Origin::Openai));
+}
