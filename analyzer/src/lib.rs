@@ -12,6 +12,7 @@ pub mod window;
 pub mod text;
 pub mod question;
 pub mod logs;
+pub mod hour;
 pub mod aws;
 pub mod verdict;
 pub mod inquire;

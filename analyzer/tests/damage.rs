@@ -8,7 +8,9 @@ use analyzer::logs::classify::Exchange;
 use analyzer::logs::list::list;
 use analyzer::logs::needle::Prefilter;
 use analyzer::logs::read::{Aim, read};
-use analyzer::logs::source::{Depth, FolderSource, Listing, LogSource, Part, Rates, SourceError};
+use analyzer::logs::source::{
+    Depth, FolderSource, Listing, LogSource, Part, Piece, Rates, SourceError, Span, Version,
+};
 use analyzer::window::Window;
 use benches::corpus::{Bodies, Corpus, Object, Plan, Query};
 use bytes::Bytes;
@@ -194,6 +196,15 @@ impl LogSource for Vanishing {
             return Box::pin(std::future::ready(Err(gone)));
         }
         self.folder.get(key, part)
+    }
+
+    fn read<'a>(
+        &'a self,
+        key: &'a str,
+        span: Span,
+        of: Option<&'a Version>,
+    ) -> BoxFuture<'a, Result<Piece, SourceError>> {
+        self.folder.read(key, span, of)
     }
 
     fn concurrency(&self) -> usize {

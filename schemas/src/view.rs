@@ -96,8 +96,7 @@ impl<'a> RecordView<'a> {
             return Cow::Borrowed(raw.as_bytes());
         }
         let text = if raw.contains('\\') {
-            // A lone surrogate is legal JSON and no text: it becomes U+FFFD, the rest is kept.
-            Cow::Owned(serde_json::from_str::<String>(raw).unwrap_or_else(|_| lossy_string(raw)))
+            Cow::Owned(unescape(raw))
         } else {
             Cow::Borrowed(&raw[1..raw.len() - 1])
         };
@@ -119,6 +118,13 @@ impl<'a> RecordView<'a> {
     pub fn tells_origin(&self) -> bool {
         self.origin.is_some() && self.error != ErrorField::Missing
     }
+}
+
+/// Decodes a JSON string, its quotes included. A lone surrogate is legal JSON and no text: it becomes
+/// U+FFFD, and the rest is kept.
+#[must_use]
+pub fn unescape(raw: &str) -> String {
+    serde_json::from_str(raw).unwrap_or_else(|_| lossy_string(raw))
 }
 
 /// Decodes a JSON string that `serde_json` refuses for its lone surrogates.
@@ -222,7 +228,9 @@ fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
     serde_json::from_str(raw.get()).ok()
 }
 
-fn word(value: &Value) -> Option<String> {
+/// Reads text, or a number as text.
+#[must_use]
+pub fn word(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -239,9 +247,14 @@ fn status(raw: &RawValue) -> Option<u16> {
     text(raw)?.parse().ok()
 }
 
-/// Reads RFC 3339, or seconds or milliseconds since 1970.
 fn time(raw: &RawValue) -> Option<Timestamp> {
-    let text = text(raw)?;
+    moment(&read(raw)?)
+}
+
+/// Reads RFC 3339, or seconds or milliseconds since 1970.
+#[must_use]
+pub fn moment(value: &Value) -> Option<Timestamp> {
+    let text = word(value)?;
     if let Ok(number) = text.parse::<f64>() {
         // From the year 5138 on seconds have twelve digits; anything longer is milliseconds.
         let ms = if number.abs() < 1e11 { number * 1e3 } else { number };

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use schemas::catalogue::CATALOGUE;
+use schemas::ddl;
 use schemas::record::LogRecord;
 use schemas::render;
 
@@ -33,6 +34,12 @@ fn the_error_page_is_the_error_catalogue() {
 #[test]
 fn the_symptom_page_is_the_symptom_catalogue() {
     check("symptoms.md", &render::symptoms_page());
+}
+
+#[test]
+fn the_tables_for_athena_and_the_page_of_columns_are_the_columns() {
+    check("athena.sql", &ddl::athena("s3://BUCKET"));
+    check("columns.md", &ddl::columns_page());
 }
 
 #[test]

@@ -111,6 +111,7 @@ pub(super) fn unreachable(error: &SourceError) -> Failure {
         SourceError::Denied(_) => {
             "check the credentials (AWS_PROFILE, `aws sts get-caller-identity`), the region, and the right to s3:ListBucket"
         }
+        SourceError::Changed(_) => "somebody writes to it just now; ask again",
         SourceError::Unreachable(_) => {
             "check AWS_REGION, AWS_ENDPOINT_URL, credentials (AWS_PROFILE) and the network"
         }

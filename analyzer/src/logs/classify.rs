@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use schemas::body::{self, BodyError, Shape, Terminal};
+use schemas::body::{self, BodyError, Shape, Terminal, TerminalEvent};
 use schemas::catalogue::ErrorCode;
 use schemas::origin::{AnsweredBy, Ending, Origin};
 use schemas::record::LoggedError;
@@ -36,7 +36,7 @@ pub struct Exchange {
     /// How it ended.
     pub ending: Option<Ending>,
     /// How its stream ended by its own account, where that was looked at.
-    pub terminal: Option<Terminal>,
+    pub terminal: Option<TerminalEvent>,
     /// First 8 hex digits of the token's hash.
     pub token8: Option<String>,
     /// Owner of the token.
@@ -112,7 +112,7 @@ pub(crate) fn classify_for(
     listed_at: Timestamp,
     quoted: Quoted<'_>,
 ) -> Exchange {
-    let (error, terminal, searched) = failure(view, quoted);
+    let (error, terminal, searched) = judged(view, quoted);
     Exchange {
         key: key.to_owned(),
         exchange_id: view.exchange_id.clone().unwrap_or_else(|| identity_of(key)),
@@ -138,23 +138,59 @@ pub(crate) fn classify_for(
 }
 
 /// Identity of a record that has none: `old_` and the SHA-256 of its key.
-fn identity_of(key: &str) -> String {
+pub(crate) fn identity_of(key: &str) -> String {
     use sha2::Digest as _;
     let hash = sha2::Sha256::digest(key.as_bytes());
     hash.iter().fold("old_".to_owned(), |id, byte| format!("{id}{byte:02x}"))
 }
 
-type Failure = (Option<LoggedError>, Option<Terminal>, String);
+/// A failure, and what its body says of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) error: LoggedError,
+    /// How its stream ended by its own account.
+    pub(crate) terminal: Option<TerminalEvent>,
+    /// The beginning of an answer that is an error as a whole.
+    pub(crate) body: Option<String>,
+}
 
-fn failure(view: &RecordView<'_>, quoted: Quoted<'_>) -> Failure {
-    // The body of most successes need not even be decoded.
-    let is_success = view.error == ErrorField::Null
+impl Failure {
+    /// Returns the folded text in which the words of a question are looked for.
+    pub(crate) fn searched(&self) -> String {
+        let LoggedError { code, message, .. } = &self.error;
+        match &self.body {
+            Some(body) => fold(&format!("{code} {message} {body}")),
+            None => fold(&format!("{code} {message}")),
+        }
+    }
+}
+
+/// Tells whether a record says by itself that it is of a success: its body need not even be decoded.
+pub(crate) fn says_success(view: &RecordView<'_>) -> bool {
+    view.error == ErrorField::Null
         && view.origin.is_some()
-        && view.status.is_none_or(|status| status < 400);
-    if is_success && matches!(quoted, Quoted::Words("", _)) {
+        && view.status.is_none_or(|status| status < 400)
+}
+
+fn judged(
+    view: &RecordView<'_>,
+    quoted: Quoted<'_>,
+) -> (Option<LoggedError>, Option<TerminalEvent>, String) {
+    if says_success(view) && matches!(quoted, Quoted::Words("", _)) {
         return (None, None, String::new());
     }
     let body = view.body();
+    match failure_of(view, &body) {
+        Some(failure) => {
+            let searched = failure.searched();
+            (Some(failure.error), failure.terminal, searched)
+        }
+        None => (None, None, searched_of_success(&body, quoted)),
+    }
+}
+
+/// Tells what failed, if anything did.
+pub(crate) fn failure_of(view: &RecordView<'_>, body: &[u8]) -> Option<Failure> {
     let error = match (&view.error, view.origin) {
         (ErrorField::Error(error), _) => Some(error.clone()),
         (ErrorField::Null, Some(_)) if view.status.is_none_or(|status| status < 400) => None,
@@ -164,27 +200,23 @@ fn failure(view: &RecordView<'_>, quoted: Quoted<'_>) -> Failure {
                 AnsweredBy::Openai => Origin::Openai,
                 AnsweredBy::Proxy => Origin::Proxy,
             };
-            let said = body::read_failure(&body);
+            let said = body::read_failure(body);
             Some(logged(origin, said, view.status))
         }
-        _ => of_old_record(view, &body),
-    };
-    let streamed = Shape::of(&body) == Shape::Events;
-    let Some(error) = error else {
-        return (None, None, searched_of_success(&body, quoted));
-    };
-    let terminal = if streamed { body::read(&body).terminal } else { None };
-    let mut text = format!("{} {}", error.code, error.message);
+        _ => of_old_record(view, body),
+    }?;
+    let streamed = Shape::of(body) == Shape::Events;
+    let terminal = if streamed { body::read(body).terminal } else { None };
     // An error body is an error as a whole. Of an answer that began well only its error is: what
     // the model said in it before may quote anything.
-    let is_page = matches!(Shape::of(&body), Shape::Html | Shape::Text);
+    let is_page = matches!(Shape::of(body), Shape::Html | Shape::Text);
     let began_well = streamed || view.status.map_or(!is_page, |status| status < 400);
-    if !began_well {
-        let body = &body[..body.len().min(SEARCHED_BYTES)];
-        text.push(' ');
-        text.push_str(&String::from_utf8_lossy(body));
-    }
-    (Some(error), terminal, fold(&text))
+    let beginning = &body[..body.len().min(SEARCHED_BYTES)];
+    Some(Failure {
+        error,
+        terminal: terminal.map(|terminal| terminal.event()),
+        body: (!began_well).then(|| String::from_utf8_lossy(beginning).into_owned()),
+    })
 }
 
 fn searched_of_success(body: &[u8], quoted: Quoted<'_>) -> String {

@@ -180,21 +180,23 @@ impl Logs {
         }
         let told = LogKey::parse(&object.key);
         let modified = object.modified;
-        let (time, is_possible) =
-            match (told.map(|told| told.started_at).or(stamp(name)), span.within) {
-                (Some(time), _) => (time, window.contains(time)),
-                // Some time within the folder's: when it was written, unless it was moved since.
-                (None, Some((start, end))) => {
-                    let written = modified.filter(|written| start <= *written && *written < end);
-                    let time = written.unwrap_or(start.max(window.since));
-                    (time, window.overlaps(start, end))
-                }
-                // Written at the end of the exchange, so it began no later than that.
-                (None, None) => {
-                    let time = modified.unwrap_or(window.since);
-                    (time, time >= window.since)
-                }
-            };
+        let (time, is_possible) = match (
+            told.map(|told| told.started_at).or(stamp_within(name, span.within)),
+            span.within,
+        ) {
+            (Some(time), _) => (time, window.contains(time)),
+            // Some time within the folder's: when it was written, unless it was moved since.
+            (None, Some((start, end))) => {
+                let written = modified.filter(|written| start <= *written && *written < end);
+                let time = written.unwrap_or(start.max(window.since));
+                (time, window.overlaps(start, end))
+            }
+            // Written at the end of the exchange, so it began no later than that.
+            (None, None) => {
+                let time = modified.unwrap_or(window.since);
+                (time, time >= window.since)
+            }
+        };
         is_possible.then_some(Entry { key: object.key, bytes: object.bytes, told, time })
     }
 }
@@ -242,9 +244,7 @@ impl Span {
     fn enter(&self, prefix: String, window: &Window) -> Option<Self> {
         let Kind::Time(above) = &self.kind else { return None };
         let name = prefix.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-        let width = if above.is_empty() { 4 } else { 2 };
-        let is_number = name.len() == width && name.bytes().all(|b| b.is_ascii_digit());
-        let date = is_number.then(|| name.parse().ok()).flatten();
+        let date = number_of(name, above.len());
         let date = date.map(|number| [above.as_slice(), &[number]].concat());
         match date.and_then(|date| Some((span_of(&date)?, date))) {
             Some(((start, end), date)) => window.overlaps(start, end).then_some(Self {
@@ -277,6 +277,31 @@ fn span_of(date: &[i16]) -> Option<(Timestamp, Timestamp)> {
         _ => start + SignedDuration::from_hours(1),
     };
     Some((start, end))
+}
+
+/// Tells from the key of a log when its exchange began, or in which hour; `None` where the key tells less.
+pub(crate) fn time_of_key(key: &str) -> Option<Timestamp> {
+    let (folder, name) = key.rsplit_once('/')?;
+    let folders = folder.strip_prefix(LOGS).into_iter().flat_map(|below| below.split('/'));
+    let mut date: Vec<i16> = Vec::new();
+    date.extend(folders.take(4).enumerate().map_while(|(depth, name)| number_of(name, depth)));
+    let within = if date.is_empty() { None } else { span_of(&date) };
+    let told = LogKey::parse(key).map(|told| told.started_at);
+    told.or_else(|| stamp_within(name, within))
+        .or_else(|| within.filter(|_| date.len() == 4).map(|(start, _)| start))
+}
+
+/// Reads a folder that is a time: a year has four digits, everything below it two.
+fn number_of(name: &str, depth: usize) -> Option<i16> {
+    let width = if depth == 0 { 4 } else { 2 };
+    let is_number = name.len() == width && name.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| name.parse().ok()).flatten()
+}
+
+/// Reads the time of a name, unless its folder says otherwise: then the record has to tell.
+fn stamp_within(name: &str, within: Option<(Timestamp, Timestamp)>) -> Option<Timestamp> {
+    let is_in = |time: &Timestamp| within.is_none_or(|(start, end)| start <= *time && *time < end);
+    stamp(name).filter(is_in)
 }
 
 /// Reads the time at the beginning of a name, `YYYYMMDDTHHMMSS[mmm]Z`, which records of version 1

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 
 use super::*;
-use crate::logs::source::{Listing, Part, Rates};
+use crate::logs::source::{Listing, Part, Piece, Rates, Span, Version};
 
 /// A source of names only, which remembers the prefixes that were listed.
 struct Names {
@@ -47,6 +47,15 @@ impl LogSource for Names {
     }
 
     fn get<'a>(&'a self, _: &'a str, _: Part) -> BoxFuture<'a, Result<Bytes, SourceError>> {
+        unreachable!("listing reads nothing")
+    }
+
+    fn read<'a>(
+        &'a self,
+        _: &'a str,
+        _: Span,
+        _: Option<&'a Version>,
+    ) -> BoxFuture<'a, Result<Piece, SourceError>> {
         unreachable!("listing reads nothing")
     }
 

@@ -1,6 +1,6 @@
 //! Whether a failure is one that was asked about: by its key first, then by what was read of it.
 
-use schemas::body::Terminal;
+use schemas::body::TerminalEvent;
 use schemas::key::LogKey;
 use schemas::origin::{Ending, Origin};
 
@@ -79,7 +79,7 @@ fn ended_like(exchange: &Exchange, wanted: StreamEnding) -> bool {
         // Codex passes over an `error` event, and then misses the end; so it does after a page in
         // the place of a stream. A stream that was silent for too long is broken off abruptly.
         StreamEnding::NoTerminalEvent => {
-            let ignored = matches!(exchange.terminal, Some(Terminal::ErrorEvent(_)));
+            let ignored = exchange.terminal == Some(TerminalEvent::Error);
             let is_page = error.origin == Origin::OpenaiEdge;
             // On Lambda every body ends cleanly, also one that was silent for too long.
             let is_abrupt = error.code == "upstream_idle" && exchange.on_lambda != Some(true);
@@ -93,7 +93,7 @@ fn ended_like(exchange: &Exchange, wanted: StreamEnding) -> bool {
         StreamEnding::Silence => {
             error.code == "upstream_idle"
                 || (exchange.ending == Some(Ending::ClientClosed) && !is_short(exchange))
-                || (matches!(exchange.terminal, Some(Terminal::Failed(_))) && is_long(exchange))
+                || (exchange.terminal == Some(TerminalEvent::Failed) && is_long(exchange))
         }
     }
 }

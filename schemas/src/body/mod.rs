@@ -61,6 +61,54 @@ pub enum Terminal {
     ErrorEvent(BodyError),
 }
 
+/// The kind of a [`Terminal`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TerminalEvent {
+    /// It was completed.
+    Completed,
+    /// It ended early, and says why.
+    Incomplete,
+    /// It failed, and says so at its end.
+    Failed,
+    /// An `error` event, with nothing after it that says otherwise.
+    Error,
+}
+
+impl TerminalEvent {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Completed, Self::Incomplete, Self::Failed, Self::Error];
+
+    /// Returns its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
+            Self::Error => "error",
+        }
+    }
+
+    /// Reads a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.name() == name)
+    }
+}
+
+impl Terminal {
+    /// Returns its kind.
+    #[must_use]
+    pub fn event(&self) -> TerminalEvent {
+        match self {
+            Self::Completed => TerminalEvent::Completed,
+            Self::Incomplete(_) => TerminalEvent::Incomplete,
+            Self::Failed(_) => TerminalEvent::Failed,
+            Self::ErrorEvent(_) => TerminalEvent::Error,
+        }
+    }
+}
+
 /// What a whole body says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {

@@ -1,14 +1,14 @@
 //! Logs in a folder.
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use super::{Depth, Listed, Listing, LogSource, Part, Rates, SourceError};
+use super::{Depth, Listed, Listing, LogSource, Part, Piece, Rates, SourceError, Span, Version};
 
 /// Reads logs below a folder.
 pub struct FolderSource {
@@ -84,6 +84,23 @@ impl LogSource for FolderSource {
         })
     }
 
+    fn read<'a>(
+        &'a self,
+        key: &'a str,
+        span: Span,
+        of: Option<&'a Version>,
+    ) -> BoxFuture<'a, Result<Piece, SourceError>> {
+        Box::pin(async move {
+            let path = self.root.join(key);
+            let piece = read_piece(&path, &span).map_err(|error| explain(&path, &error))?;
+            if of.is_some_and(|version| *version != piece.version) {
+                let text = format!("`{}` was replaced meanwhile", path.display());
+                return Err(SourceError::Changed(text));
+            }
+            Ok(piece)
+        })
+    }
+
     fn concurrency(&self) -> usize {
         8
     }
@@ -111,6 +128,46 @@ fn read_file(path: &Path, part: Part) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(size);
     fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Reads a stretch of a file. A file is replaced by renaming, so its number tells its version; the rest
+/// tells one that was written in place.
+fn read_piece(path: &Path, span: &Span) -> io::Result<Piece> {
+    let mut file = fs::File::open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let size = metadata.len();
+    let range = match span {
+        Span::Last(bytes) => size.saturating_sub(*bytes)..size,
+        Span::Range(range) => range.start.min(size)..range.end.min(size),
+    };
+    file.seek(io::SeekFrom::Start(range.start))?;
+    let length = range.end.saturating_sub(range.start);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    file.take(length).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 != length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(Piece { bytes: bytes.into(), version: version_of(&metadata), size })
+}
+
+/// Tells the version of a file.
+pub(crate) fn version_of(metadata: &fs::Metadata) -> Version {
+    let written = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+    let written = written.map_or(0, Timestamp::as_nanosecond);
+    Version(format!("{}-{written}-{}", number_of(metadata), metadata.len()))
+}
+
+#[cfg(unix)]
+fn number_of(metadata: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn number_of(_: &fs::Metadata) -> u64 {
+    0
 }
 
 fn explain(path: &Path, error: &io::Error) -> SourceError {

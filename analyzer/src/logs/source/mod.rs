@@ -6,6 +6,7 @@
 mod folder;
 mod s3;
 
+use std::ops::Range;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -27,6 +28,9 @@ pub enum SourceError {
     /// It did not answer, or not in time.
     #[error("{0}")]
     Unreachable(String),
+    /// It is another version by now than the one that was asked for.
+    #[error("{0}")]
+    Changed(String),
     /// The bucket is in another region than the one that was asked.
     #[error("{text}")]
     Elsewhere {
@@ -75,6 +79,30 @@ pub enum Part {
     Head(u64),
 }
 
+/// A stretch of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// So many bytes at its end, or all where it has no more.
+    Last(u64),
+    /// From the first of these bytes up to the second, which is not read.
+    Range(Range<u64>),
+}
+
+/// Which version of an object something was read of: two reads of the same one agree.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Version(pub String);
+
+/// A stretch of one version of an object.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// What was read.
+    pub bytes: Bytes,
+    /// Of which version.
+    pub version: Version,
+    /// How many bytes all of it has.
+    pub size: u64,
+}
+
 /// What reading takes, for the estimate before much is read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
@@ -117,6 +145,15 @@ pub trait LogSource: Send + Sync {
 
     /// Reads one object, or its beginning. What is worth another try has been tried again.
     fn get<'a>(&'a self, key: &'a str, part: Part) -> BoxFuture<'a, Result<Bytes, SourceError>>;
+
+    /// Reads a stretch of an object; with `of`, only while it is that version
+    /// ([`SourceError::Changed`] else).
+    fn read<'a>(
+        &'a self,
+        key: &'a str,
+        span: Span,
+        of: Option<&'a Version>,
+    ) -> BoxFuture<'a, Result<Piece, SourceError>>;
 
     /// Returns how many objects are best read at a time, as things stand.
     fn concurrency(&self) -> usize;

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use tokio::time::Instant;
 
-use super::{Depth, Listing, LogSource, Part, Rates, SourceError};
+use super::{Depth, Listing, LogSource, Part, Piece, Rates, SourceError, Span, Version};
 use crate::aws;
 use crate::logs::decode::RECORD_LIMIT;
 use connect::{Answer, Connections, NoAnswer};
@@ -41,6 +41,14 @@ pub struct S3Source {
     prefix: String,
     pace: Pace,
     patience: Patience,
+}
+
+/// What of an object is wanted, as headers say it.
+#[derive(Default)]
+struct Wanted {
+    range: Option<String>,
+    /// Only this version.
+    version: Option<Version>,
 }
 
 /// Why one try gave nothing.
@@ -92,8 +100,8 @@ impl S3Source {
         let mut token: Option<String> = None;
         loop {
             let query = list_query(token.as_deref(), depth, &whole);
-            let bytes = self.request("", &query, &whole, None).await?;
-            let Some(page) = read_page(&bytes) else {
+            let answer = self.request("", &query, &whole, &Wanted::default()).await?;
+            let Some(page) = read_page(&answer.body) else {
                 let place = self.name(&whole);
                 return Err(SourceError::Unreachable(format!("cannot list `{place}`: no listing")));
             };
@@ -120,8 +128,8 @@ impl S3Source {
         key: &str,
         query: &str,
         names: &str,
-        range: Option<u64>,
-    ) -> Result<Bytes, SourceError> {
+        wanted: &Wanted,
+    ) -> Result<Answer, SourceError> {
         let mut path = self.place.path.clone();
         encode(key, true, &mut path);
         // A bucket itself is asked without the slash at its end where it stands in the path.
@@ -130,14 +138,14 @@ impl S3Source {
         let (mut attempt, mut stale, mut renewed) = (1, 0, 0);
         loop {
             let begun = Instant::now();
-            let trouble = match self.attempt(path, query, names, range).await {
-                Ok(bytes) => {
+            let trouble = match self.attempt(path, query, names, wanted).await {
+                Ok(answer) => {
                     self.patience.restore(attempt - 1);
                     if key.is_empty() {
-                        return Ok(bytes);
+                        return Ok(answer);
                     }
                     self.pace.rise(Instant::now());
-                    return Ok(bytes);
+                    return Ok(answer);
                 }
                 Err(trouble) => trouble,
             };
@@ -174,21 +182,21 @@ impl S3Source {
         path: &str,
         query: &str,
         names: &str,
-        range: Option<u64>,
-    ) -> Result<Bytes, Trouble> {
+        wanted: &Wanted,
+    ) -> Result<Answer, Trouble> {
         let cannot_reach = |why: &str| format!("cannot reach `{}`: {why}", self.name(names));
         let signer = self
             .place
             .signer()
             .await
             .map_err(|why| Trouble::Final(SourceError::Unreachable(cannot_reach(&why))))?;
-        let request = self.signed(&signer, path, query, range).ok_or_else(|| {
+        let request = self.signed(&signer, path, query, wanted).ok_or_else(|| {
             let text = format!("cannot read `{}`: its name is no URL", self.name(names));
             Trouble::Final(SourceError::Unreachable(text))
         })?;
         let answer = self.connections.send(request, RECORD_LIMIT).await;
         match answer {
-            Ok(answer) if answer.status.is_success() => Ok(answer.body),
+            Ok(answer) if answer.status.is_success() => Ok(answer),
             Ok(answer) => Err(self.explain(&answer, &signer, names)),
             Err(NoAnswer::Stale) => Err(Trouble::Stale),
             Err(error @ NoAnswer::TooLong(_)) => {
@@ -207,7 +215,7 @@ impl S3Source {
         signer: &Signer,
         path: &str,
         query: &str,
-        range: Option<u64>,
+        wanted: &Wanted,
     ) -> Option<Request<Empty<Bytes>>> {
         let signature = signer.sign(self.place.now(), path, query)?;
         let to = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
@@ -219,8 +227,11 @@ impl S3Source {
         if let Some(token) = signer.session_token() {
             request = request.header("x-amz-security-token", token);
         }
-        if let Some(bytes) = range {
-            request = request.header(header::RANGE, format!("bytes=0-{}", bytes.max(1) - 1));
+        if let Some(range) = &wanted.range {
+            request = request.header(header::RANGE, range);
+        }
+        if let Some(Version(etag)) = &wanted.version {
+            request = request.header(header::IF_MATCH, etag);
         }
         request.body(Empty::new()).ok()
     }
@@ -252,6 +263,7 @@ impl S3Source {
                 Trouble::Final(SourceError::Elsewhere { text, region })
             }
             (404, _) => Trouble::Final(SourceError::Missing(text)),
+            (412, _) => Trouble::Final(SourceError::Changed(text)),
             (400, _) if code == "RequestTimeout" => Trouble::Passing { why: text, is_load: true },
             (429 | 503 | 504, _) => Trouble::Passing { why: text, is_load: true },
             (408 | 500.., _) => Trouble::Passing { why: text, is_load: false },
@@ -281,6 +293,17 @@ fn list_query(token: Option<&str>, depth: Depth, prefix: &str) -> String {
     query
 }
 
+/// Reads of which version an answer is, and how large all of it is.
+fn piece_of(answer: Answer) -> Option<Piece> {
+    let header = |name: header::HeaderName| answer.headers.get(name)?.to_str().ok();
+    let version = Version(header(header::ETAG)?.to_owned());
+    let size = match header(header::CONTENT_RANGE) {
+        Some(range) => range.rsplit('/').next()?.parse().ok()?,
+        None => answer.body.len() as u64,
+    };
+    Some(Piece { bytes: answer.body, version, size })
+}
+
 /// Reads the `date` header of an answer.
 fn parse_date(text: &str) -> Option<Timestamp> {
     static PARSER: DateTimeParser = DateTimeParser::new();
@@ -307,9 +330,32 @@ impl LogSource for S3Source {
             let whole = format!("{}{key}", self.prefix);
             let range = match part {
                 Part::Whole => None,
-                Part::Head(bytes) => Some(bytes),
+                Part::Head(bytes) => Some(format!("bytes=0-{}", bytes.max(1) - 1)),
             };
-            self.request(&whole, "", &whole, range).await
+            let wanted = Wanted { range, version: None };
+            Ok(self.request(&whole, "", &whole, &wanted).await?.body)
+        })
+    }
+
+    fn read<'a>(
+        &'a self,
+        key: &'a str,
+        span: Span,
+        of: Option<&'a Version>,
+    ) -> BoxFuture<'a, Result<Piece, SourceError>> {
+        Box::pin(async move {
+            let whole = format!("{}{key}", self.prefix);
+            let range = Some(match &span {
+                Span::Last(bytes) => format!("bytes=-{}", (*bytes).max(1)),
+                Span::Range(range) => format!("bytes={}-{}", range.start, range.end.max(1) - 1),
+            });
+            let wanted = Wanted { range, version: of.cloned() };
+            let answer = self.request(&whole, "", &whole, &wanted).await?;
+            piece_of(answer).ok_or_else(|| {
+                let text =
+                    format!("cannot read `{}`: the answer names no version", self.name(&whole));
+                SourceError::Unreachable(text)
+            })
         })
     }
 

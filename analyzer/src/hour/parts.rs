@@ -1,0 +1,213 @@
+//! What a window consists of: compacted hours, and the logs that are in none of them. Each exchange
+//! once, also while hours are compacted and logs expire.
+//!
+//! The logs are listed first and the compacted hours opened after that: what is compacted in between
+//! stands in both, and is taken from the hour; what expired in between was compacted before. A log
+//! that is gone by the time somebody reads it is looked for in its hour once more ([`moved`]).
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use schemas::key::ExchangeId;
+
+use super::batch::Columns;
+use super::file::{HourFile, ReadError};
+use super::row::Row;
+use super::{Hour, PARQUET};
+use crate::logs::list::{Entry, list};
+use crate::logs::source::{Depth, LogSource};
+use crate::window::Window;
+
+/// Files that are opened at a time.
+const OPENED: usize = 16;
+/// Days up to which each is listed by itself; the listing of all hours of a year has 9 pages.
+const FEW_DAYS: usize = 8;
+/// Rows of a batch of small columns.
+const ROWS: usize = 8_192;
+
+/// What a window consists of.
+pub struct Parts {
+    /// Compacted hours, oldest first.
+    pub hours: Vec<HourFile>,
+    /// Logs that stand in none of these, newest first, one for each exchange as far as keys tell.
+    pub logs: Vec<Entry>,
+    /// Objects below `logs/` whose names are not those of logs.
+    pub unrecognised: Vec<String>,
+}
+
+/// Which exchanges stand in a compacted hour.
+#[derive(Clone, Debug, Default)]
+pub struct Contents {
+    /// Ids that are ours.
+    ids: HashSet<ExchangeId>,
+    /// Keys of the logs, of exchanges whose keys tell no id.
+    keys: HashSet<String>,
+}
+
+impl Contents {
+    /// Reads which exchanges stand in a compacted hour.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub async fn of(file: &HourFile) -> Result<Self, ReadError> {
+        let mut contents = Self::default();
+        let mut batches = file.read(&["exchange_id", "source_key"], None, ROWS)?;
+        while let Some(batch) = batches.try_next().await? {
+            let columns = Columns::of(&batch);
+            for row in 0..batch.num_rows() {
+                let id = columns.text("exchange_id", row).unwrap_or_default();
+                let key = columns.text("source_key", row).unwrap_or_default();
+                match ExchangeId::parse(id) {
+                    Some(id) if key.contains(&id.to_string()) => _ = contents.ids.insert(id),
+                    id => {
+                        contents.ids.extend(id);
+                        contents.keys.insert(key.to_owned());
+                    }
+                }
+            }
+        }
+        Ok(contents)
+    }
+
+    /// Tells whether the exchange of a log stands here.
+    #[must_use]
+    pub fn has(&self, entry: &Entry) -> bool {
+        match entry.told {
+            Some(told) => self.ids.contains(&told.exchange_id),
+            None => self.keys.contains(&entry.key),
+        }
+    }
+}
+
+/// Returns what a window consists of.
+///
+/// # Errors
+///
+/// When logs or hours cannot be listed, or an hour cannot be read: a part would be no answer.
+pub async fn parts(source: &Arc<dyn LogSource>, window: &Window) -> Result<Parts, ReadError> {
+    let logs = list(&**source, window).await.map_err(ReadError::Source)?;
+    let hours = published(source, window).await?;
+    let opened = stream::iter(hours).map(|hour| open(source, hour));
+    let mut opened: Vec<_> = opened.buffer_unordered(OPENED).try_collect().await?;
+    opened.sort_by_key(|opened| opened.as_ref().map(|(file, _)| file.hour()));
+    let opened: Vec<_> = opened.into_iter().flatten().collect();
+    let mut seen = HashSet::new();
+    let is_new = |entry: &Entry| entry.told.is_none_or(|told| seen.insert(told.exchange_id));
+    let by_hour: BTreeMap<Hour, usize> =
+        opened.iter().enumerate().map(|(at, (file, _))| (file.hour(), at)).collect();
+    let is_compacted = |entry: &Entry| match Hour::of_log(&entry.key) {
+        Some(hour) => by_hour.get(&hour).is_some_and(|at| opened[*at].1.has(entry)),
+        // Only its record tells the hour of this one.
+        None => opened.iter().any(|(_, contents)| contents.has(entry)),
+    };
+    let entries = logs.entries.into_iter().filter(|entry| !is_compacted(entry)).filter(is_new);
+    Ok(Parts {
+        logs: entries.collect(),
+        hours: opened.into_iter().map(|(file, _)| file).collect(),
+        unrecognised: logs.unrecognised,
+    })
+}
+
+/// Opens an hour, and reads which exchanges stand in it; again, if it is replaced meanwhile.
+pub(crate) async fn open(
+    source: &Arc<dyn LogSource>,
+    hour: Hour,
+) -> Result<Option<(HourFile, Contents)>, ReadError> {
+    loop {
+        let Some(file) = HourFile::open(source, hour).await? else { return Ok(None) };
+        match Contents::of(&file).await {
+            Ok(contents) => return Ok(Some((file, contents))),
+            Err(ReadError::Changed(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Lists the compacted hours of a window.
+///
+/// # Errors
+///
+/// When they cannot be listed.
+pub async fn published(
+    source: &Arc<dyn LogSource>,
+    window: &Window,
+) -> Result<Vec<Hour>, ReadError> {
+    let first = Hour::of(window.since);
+    let days: Vec<_> = std::iter::successors(Some(first), |hour| {
+        Some(Hour::of(hour.start() + jiff::SignedDuration::from_hours(24)))
+    })
+    .take(FEW_DAYS + 1)
+    .take_while(|hour| hour.start() < window.until || hour.day() == Hour::of(window.until).day())
+    .map(|hour| format!("{PARQUET}day={}/", hour.day()))
+    .collect();
+    let prefixes = if days.len() > FEW_DAYS { vec![PARQUET.to_owned()] } else { days };
+    let mut hours = Vec::new();
+    for prefix in prefixes {
+        let listing = source.list(&prefix, Depth::Below).await.map_err(ReadError::Source)?;
+        let found = listing.objects.iter().filter_map(|object| Hour::parse_key(&object.key));
+        hours.extend(found.filter(|hour| window.overlaps(hour.start(), hour.next().start())));
+    }
+    hours.sort_unstable();
+    hours.dedup();
+    Ok(hours)
+}
+
+/// Looks for exchanges in their compacted hours whose logs were listed and are gone: the hour was
+/// compacted meanwhile, and they have expired. What is found in no hour is not in what comes back.
+///
+/// # Errors
+///
+/// When an hour cannot be read.
+pub async fn moved(
+    source: &Arc<dyn LogSource>,
+    gone: &[Entry],
+    columns: &[&str],
+) -> Result<Vec<Row>, ReadError> {
+    let mut by_hour: BTreeMap<Hour, Vec<&Entry>> = BTreeMap::new();
+    for entry in gone {
+        // Of what only its record tells the hour, the listing knows when it was written.
+        let hour = Hour::of_log(&entry.key).unwrap_or(Hour::of(entry.time));
+        by_hour.entry(hour).or_default().push(entry);
+    }
+    let mut found = Vec::new();
+    for (hour, entries) in by_hour {
+        let keys: HashSet<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+        let ids = entries.iter().filter_map(|entry| entry.told);
+        let ids: HashSet<String> = ids.map(|told| told.exchange_id.to_string()).collect();
+        loop {
+            let Some(file) = HourFile::open(source, hour).await? else { break };
+            match rows_of(&file, columns, &keys, &ids).await {
+                Ok(rows) => {
+                    found.extend(rows);
+                    break;
+                }
+                Err(ReadError::Changed(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn rows_of(
+    file: &HourFile,
+    columns: &[&str],
+    keys: &HashSet<&str>,
+    ids: &HashSet<String>,
+) -> Result<Vec<Row>, ReadError> {
+    let mut wanted = vec!["exchange_id", "source_key", "started_at"];
+    wanted.extend(columns);
+    let mut rows = Vec::new();
+    let mut batches = file.read(&wanted, None, ROWS)?;
+    while let Some(batch) = batches.try_next().await? {
+        let columns = Columns::of(&batch);
+        let is_wanted = |row: &usize| {
+            columns.text("source_key", *row).is_some_and(|key| keys.contains(key))
+                || columns.text("exchange_id", *row).is_some_and(|id| ids.contains(id))
+        };
+        rows.extend((0..batch.num_rows()).filter(is_wanted).map(|row| columns.row(row)));
+    }
+    Ok(rows)
+}
