@@ -17,4 +17,5 @@ pub mod aws;
 pub mod verdict;
 pub mod inquire;
 pub mod report;
+pub mod compact;
 pub mod tail;

@@ -32,8 +32,44 @@ pub fn agreeing<'a>(number: u64, one: &'a str, many: &'a str) -> &'a str {
     if number == 1 { one } else { many }
 }
 
+/// Writes a number of bytes as people read it: three digits that matter, and a unit.
+#[must_use]
+pub fn bytes(number: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut value = number as f64;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1e3;
+        unit += 1;
+    }
+    let digits = if unit == 0 || value >= 99.95 {
+        0
+    } else if value >= 9.995 {
+        1
+    } else {
+        2
+    };
+    format!("{value:.digits$} {}", UNITS[unit])
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn bytes_have_three_digits_and_a_unit() {
+        for (number, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.00 kB"),
+            (12_345, "12.3 kB"),
+            (999_400, "999 kB"),
+            (999_949, "1.00 MB"),
+            (104_857_600, "105 MB"),
+            (5_000_000_000, "5.00 GB"),
+        ] {
+            assert_eq!(super::bytes(number), text);
+        }
+    }
+
     use super::*;
 
     #[test]

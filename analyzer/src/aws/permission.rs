@@ -38,6 +38,12 @@ pub enum Action {
     GetObject,
     /// Writes an object.
     PutObject,
+    /// Reads a compacted hour.
+    GetHour,
+    /// Writes a compacted hour.
+    PutHour,
+    /// Removes the parts of one that was not finished.
+    AbortHour,
     /// Reads a bucket's guard against the public.
     GetBucketPublicAccessBlock,
     /// Reads what is encrypted under a key.
@@ -63,6 +69,8 @@ enum Thing {
     Bucket,
     /// The logs in it.
     Logs,
+    /// The compacted hours in it.
+    Hours,
     /// The key that the logs are encrypted under.
     LogsKey,
     Secret,
@@ -80,7 +88,7 @@ const fn entry(action: Action, name: &'static str, thing: Thing) -> Entry {
 }
 
 /// Every right, in the order of [`Action`].
-const ENTRIES: [Entry; 16] = [
+const ENTRIES: [Entry; 19] = [
     entry(Action::GetMetricData, "cloudwatch:GetMetricData", Thing::Everything),
     entry(Action::FilterLogEvents, "logs:FilterLogEvents", Thing::LogGroup),
     entry(Action::DescribeLogGroups, "logs:DescribeLogGroups", Thing::LogGroups),
@@ -93,6 +101,9 @@ const ENTRIES: [Entry; 16] = [
     entry(Action::ListBucket, "s3:ListBucket", Thing::Listing),
     entry(Action::GetObject, "s3:GetObject", Thing::Logs),
     entry(Action::PutObject, "s3:PutObject", Thing::Logs),
+    entry(Action::GetHour, "s3:GetObject", Thing::Hours),
+    entry(Action::PutHour, "s3:PutObject", Thing::Hours),
+    entry(Action::AbortHour, "s3:AbortMultipartUpload", Thing::Hours),
     entry(Action::GetBucketPublicAccessBlock, "s3:GetBucketPublicAccessBlock", Thing::Bucket),
     entry(Action::Decrypt, "kms:Decrypt", Thing::LogsKey),
     entry(Action::GenerateDataKey, "kms:GenerateDataKey", Thing::LogsKey),
@@ -130,7 +141,11 @@ pub enum Asking {
     Tail,
     /// Whether there are slots enough.
     Capacity,
-    /// Spilled records to their place; the one that writes.
+    /// Logs to Parquet: writes `parquet/`.
+    Compact,
+    /// SQL over logs and Parquet.
+    Sql,
+    /// Spilled records to their place: writes `logs/`.
     Recover,
     /// Whether a deployment is well.
     Validate,
@@ -151,6 +166,7 @@ const fn need(action: Action, why: &'static str) -> Need {
 const FIND: Need = need(Action::GetFunctionConfiguration, "finds bucket, table and log group");
 const LIST: Need = need(Action::ListBucket, "lists the logs of a window; keys alone tell much");
 const READ: Need = need(Action::GetObject, "reads logs: request ids, models, words");
+const HOURS: Need = need(Action::GetHour, "reads hours that are compacted");
 const DECRYPT: Need = need(Action::Decrypt, "reads logs of an encrypted bucket");
 const METRICS: Need =
     need(Action::GetMetricData, "counts what Lambda refused, and what is missing");
@@ -160,8 +176,16 @@ const ACCOUNT: Need = need(Action::GetAccountSettings, "knows how many slots are
 
 impl Asking {
     /// Every command that asks AWS.
-    pub const ALL: [Self; 6] =
-        [Self::Origin, Self::Show, Self::Tail, Self::Capacity, Self::Recover, Self::Validate];
+    pub const ALL: [Self; 8] = [
+        Self::Origin,
+        Self::Show,
+        Self::Tail,
+        Self::Capacity,
+        Self::Compact,
+        Self::Sql,
+        Self::Recover,
+        Self::Validate,
+    ];
 
     /// Returns what it needs. Without one of these it answers less, and says so.
     #[must_use]
@@ -173,6 +197,7 @@ impl Asking {
                         FIND,
                         LIST,
                         READ,
+                        HOURS,
                         DECRYPT,
                         METRICS,
                         LINES,
@@ -182,7 +207,26 @@ impl Asking {
                     ]
                 }
             }
-            Self::Show | Self::Tail => const { &[FIND, LIST, READ, DECRYPT] },
+            Self::Show => const { &[FIND, LIST, READ, HOURS, DECRYPT] },
+            Self::Tail => const { &[FIND, LIST, READ, DECRYPT] },
+            Self::Sql => const { &[FIND, LIST, READ, HOURS, DECRYPT] },
+            Self::Compact => {
+                const {
+                    &[
+                        FIND,
+                        LIST,
+                        READ,
+                        need(Action::GetHour, "merges late logs, and reads back what it published"),
+                        need(Action::PutHour, "publishes an hour by one conditional write"),
+                        need(
+                            Action::AbortHour,
+                            "removes the parts of an hour that another was quicker with",
+                        ),
+                        DECRYPT,
+                        need(Action::GenerateDataKey, "encrypts what it publishes"),
+                    ]
+                }
+            }
             Self::Capacity => const { &[SLOTS, ACCOUNT, METRICS] },
             Self::Recover => {
                 const {
@@ -284,6 +328,7 @@ impl Places {
             Thing::Table => regional("dynamodb", &format!("table/{table}")),
             Thing::Listing | Thing::Bucket => format!("arn:{partition}:s3:::{bucket}"),
             Thing::Logs => format!("arn:{partition}:s3:::{bucket}/{prefix}logs/*"),
+            Thing::Hours => format!("arn:{partition}:s3:::{bucket}/{prefix}parquet/*"),
             // A key of our own is only needed where there is one.
             Thing::LogsKey => return self.kms_key.clone(),
             Thing::Secret => match &self.secret {
@@ -341,7 +386,10 @@ pub fn policy(commands: &[Asking], places: &Places) -> Policy {
     }
     let statement = |(thing, mut action): (Thing, Vec<&'static str>)| {
         action.sort_unstable();
-        let below = || json!({"StringLike": {"s3:prefix": [format!("{}logs/*", places.prefix)]}});
+        let below = || {
+            let prefixes = ["logs/*", "parquet/*"].map(|of| format!("{}{of}", places.prefix));
+            json!({"StringLike": {"s3:prefix": prefixes}})
+        };
         Some(Statement {
             sid: format!("{thing:?}"),
             effect: "Allow",

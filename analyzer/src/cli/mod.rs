@@ -10,6 +10,7 @@ mod tail;
 mod capacity;
 mod validate;
 mod recover;
+mod compact;
 mod permissions;
 
 use std::borrow::Cow;
@@ -52,6 +53,8 @@ enum Command {
     Validate(validate::ValidateArguments),
     /// Put records that S3 had refused in their place in the logs
     Recover(recover::RecoverArguments),
+    /// Turn the logs of closed hours into one Parquet file each: logs/ to parquet/
+    Compact(compact::CompactArguments),
     /// Print the smallest IAM policy for a command
     Permissions(permissions::PermissionsArguments),
 }
@@ -86,6 +89,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Capacity(arguments) => capacity::run(arguments).await,
             Command::Validate(arguments) => validate::run(arguments).await,
             Command::Recover(arguments) => recover::run(arguments).await,
+            Command::Compact(arguments) => compact::run(arguments).await,
             Command::Permissions(arguments) => permissions::run(arguments).await,
         }
     });

@@ -47,12 +47,17 @@ impl Place {
 
     /// Opens the logs; a command that has nothing to say without them ends here.
     pub(super) async fn open(&self) -> Result<Arc<dyn LogSource>, Failure> {
+        open(&self.resolve().await?).await
+    }
+
+    /// Returns where the logs are: what was named, else where the stack's function puts them.
+    pub(super) async fn resolve(&self) -> Result<String, Failure> {
         if let Some(place) = self.source() {
-            return open(place).await;
+            return Ok(place.to_owned());
         }
         let deployment = self.deployment().await;
         if let Some(place) = &deployment.source {
-            return open(place).await;
+            return Ok(place.clone());
         }
         say_unseen(&deployment.unseen, "");
         Err(Failure {

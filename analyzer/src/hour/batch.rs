@@ -220,6 +220,15 @@ impl Row {
         }
     }
 
+    /// Returns the size of its log, as stored.
+    #[must_use]
+    pub fn source_bytes(&self) -> u64 {
+        match self.cells.get(index("source_bytes")) {
+            Some(Cell::Whole(bytes)) => u64::try_from(*bytes).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
     /// Sets the value of a column.
     pub fn set(&mut self, name: &str, cell: Cell) {
         if let Some(at) = self.cells.get_mut(index(name)) {

@@ -5,11 +5,12 @@
 //! stands in both, and is taken from the hour; what expired in between was compacted before. A log
 //! that is gone by the time somebody reads it is looked for in its hour once more ([`moved`]).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use schemas::key::ExchangeId;
+use schemas::key::{ExchangeId, LogKey};
 
 use super::batch::Columns;
 use super::file::{HourFile, ReadError};
@@ -36,13 +37,15 @@ pub struct Parts {
     pub unrecognised: Vec<String>,
 }
 
-/// Which exchanges stand in a compacted hour.
+/// Which exchanges stand in a compacted hour, from which logs.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
-    /// Ids that are ours.
-    ids: HashSet<ExchangeId>,
-    /// Keys of the logs, of exchanges whose keys tell no id.
+    /// Hashes of the keys of logs that tell the id of their exchange as ours: those of most.
+    told: HashMap<ExchangeId, u64>,
+    /// Keys of the other logs.
     keys: HashSet<String>,
+    /// Ids of these.
+    ids: HashSet<String>,
 }
 
 impl Contents {
@@ -59,10 +62,10 @@ impl Contents {
             for row in 0..batch.num_rows() {
                 let id = columns.text("exchange_id", row).unwrap_or_default();
                 let key = columns.text("source_key", row).unwrap_or_default();
-                match ExchangeId::parse(id) {
-                    Some(id) if key.contains(&id.to_string()) => _ = contents.ids.insert(id),
-                    id => {
-                        contents.ids.extend(id);
+                match LogKey::parse(key).filter(|told| told.exchange_id.to_string() == id) {
+                    Some(told) => _ = contents.told.insert(told.exchange_id, hash(key)),
+                    None => {
+                        contents.ids.insert(id.to_owned());
                         contents.keys.insert(key.to_owned());
                     }
                 }
@@ -75,10 +78,31 @@ impl Contents {
     #[must_use]
     pub fn has(&self, entry: &Entry) -> bool {
         match entry.told {
-            Some(told) => self.ids.contains(&told.exchange_id),
+            // A key may tell another id than the record in it.
+            Some(told) => self.told.contains_key(&told.exchange_id) || self.has_log(&entry.key),
             None => self.keys.contains(&entry.key),
         }
     }
+
+    /// Tells whether a row was made of this log.
+    #[must_use]
+    pub fn has_log(&self, key: &str) -> bool {
+        let told = LogKey::parse(key).and_then(|told| self.told.get(&told.exchange_id));
+        told == Some(&hash(key)) || self.keys.contains(key)
+    }
+
+    /// Tells whether an exchange stands here.
+    #[must_use]
+    pub fn has_id(&self, id: &str) -> bool {
+        ExchangeId::parse(id).is_some_and(|id| self.told.contains_key(&id)) || self.ids.contains(id)
+    }
+}
+
+/// Tells one key from any other of the same exchange.
+fn hash(key: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Returns what a window consists of.

@@ -156,10 +156,8 @@ impl HourWriter {
                 self.take_group().await?;
             }
         }
-        for part in [row.rank.exchange_id.as_str(), row.text("source_key").unwrap_or_default()] {
-            self.digest.update(part.as_bytes());
-            self.digest.update([0]);
-        }
+        let key = row.text("source_key").unwrap_or_default();
+        digest_row(&mut self.digest, &row.rank.exchange_id, key);
         self.batch.push(&row);
         self.rows += 1;
         Ok(())
@@ -188,8 +186,7 @@ impl HourWriter {
         while !self.packing.is_empty() {
             self.take_group().await?;
         }
-        let digest = self.digest.finalize();
-        let digest = digest.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        let digest = hex(self.digest);
         let entries = [(DIGEST, digest.as_str()), (BODIES, self.bodies.name())];
         for (name, value) in entries {
             let entry = KeyValue::new(name.to_owned(), value.to_owned());
@@ -221,6 +218,19 @@ impl HourWriter {
         group.close()?;
         Ok(())
     }
+}
+
+/// Takes a row into the digest of a file.
+pub(crate) fn digest_row(digest: &mut Sha256, exchange_id: &str, source_key: &str) {
+    for part in [exchange_id, source_key] {
+        digest.update(part.as_bytes());
+        digest.update([0]);
+    }
+}
+
+/// Ends a digest.
+pub(crate) fn hex(digest: Sha256) -> String {
+    digest.finalize().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
 /// Packs the columns of one row group.

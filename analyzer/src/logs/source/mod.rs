@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 pub use folder::FolderSource;
+pub(crate) use folder::version_of;
 pub use s3::S3Source;
 
 /// Why a source cannot be used, or one object of it cannot be read.
