@@ -7,8 +7,9 @@ use aws_sdk_s3::{
     config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
     error::{ProvideErrorMetadata, SdkError},
     primitives::ByteStream,
+    types::{CompletedMultipartUpload, CompletedPart},
 };
-use benches::s3::{ACCESS_KEY, Counts, Failure, MemoryS3, Operation, SECRET_KEY};
+use benches::s3::{ACCESS_KEY, Counts, Failure, MemoryS3, Moment, Operation, SECRET_KEY};
 
 const BUCKET: &str = "logs";
 
@@ -77,7 +78,7 @@ async fn what_was_put_is_got_whole_or_in_ranges() {
     let empty = ByteStream::default();
     client.put_object().bucket(BUCKET).key("empty").body(empty).send().await.unwrap();
     assert_eq!(get(&client, "empty", None).await.unwrap(), "");
-    assert_eq!(server.counts(), Counts { get: 7, head: 1, list: 0, put: 2 });
+    assert_eq!(server.counts(), Counts { get: 7, head: 1, list: 0, put: 2, multipart: 0 });
 }
 
 #[tokio::test]
@@ -223,7 +224,7 @@ async fn ordered_failures_come_one_after_another_and_then_stop() {
     assert_eq!(get(&client, "k", None).await.unwrap(), "a whole body");
     assert_eq!(put(&client, "k", "new").await.unwrap_err(), "AccessDenied");
     put(&client, "k", "new").await.unwrap();
-    assert_eq!(server.counts(), Counts { get: 4, head: 0, list: 0, put: 3 });
+    assert_eq!(server.counts(), Counts { get: 4, head: 0, list: 0, put: 3, multipart: 0 });
 }
 
 #[tokio::test]
@@ -236,4 +237,98 @@ async fn a_cut_body_is_an_error_after_half_of_it() {
     assert_eq!(cut.body.next().await.unwrap().unwrap(), "a whol");
     assert!(cut.body.next().await.unwrap().is_err());
     assert_eq!(get(&client, "k", None).await.unwrap(), "a whole body");
+}
+
+/// More than the least that a part has.
+const PART: usize = 5 << 20;
+
+async fn upload(client: &Client, parts: &[Vec<u8>], over: Option<&str>) -> Result<(), String> {
+    let create = client.create_multipart_upload().bucket(BUCKET).key("large");
+    let id = create.send().await.map_err(|error| code(&error))?.upload_id.expect("an id");
+    let mut named = CompletedMultipartUpload::builder();
+    for (number, part) in (1..).zip(parts) {
+        let put = client.upload_part().bucket(BUCKET).key("large").upload_id(&id);
+        let put = put.part_number(number).body(ByteStream::from(part.clone())).send().await;
+        let etag = put.map_err(|error| code(&error))?.e_tag;
+        named = named.parts(CompletedPart::builder().part_number(number).set_e_tag(etag).build());
+    }
+    let complete = client.complete_multipart_upload().bucket(BUCKET).key("large").upload_id(&id);
+    let complete = match over {
+        Some(etag) => complete.if_match(etag),
+        None => complete.if_none_match("*"),
+    };
+    let complete = complete.multipart_upload(named.build());
+    complete.send().await.map(|_| ()).map_err(|error| code(&error))
+}
+
+#[tokio::test]
+async fn parts_become_an_object_at_once_and_only_if_the_condition_holds() {
+    let (server, client) = start().await;
+    let parts = [vec![b'a'; PART], b"end".to_vec()];
+    upload(&client, &parts, None).await.unwrap();
+    let head = client.head_object().bucket(BUCKET).key("large").send().await.unwrap();
+    assert_eq!(head.content_length(), Some(5_242_883));
+    let etag = head.e_tag().unwrap().to_owned();
+    assert!(etag.ends_with("-2\""), "{etag}");
+    assert_eq!(get(&client, "large", Some("bytes=-3")).await.unwrap(), "end");
+    assert_eq!(upload(&client, &parts, None).await.unwrap_err(), "PreconditionFailed");
+    upload(&client, &[b"small".to_vec()], Some(&etag)).await.unwrap();
+    assert_eq!(upload(&client, &parts, Some(&etag)).await.unwrap_err(), "PreconditionFailed");
+    assert_eq!(get(&client, "large", None).await.unwrap(), "small");
+    assert_eq!(server.open_uploads(), ["large", "large"], "what was refused can be tried again");
+    let pinned = client.get_object().bucket(BUCKET).key("large").if_match(&etag).send().await;
+    assert_eq!(code(&pinned.unwrap_err()), "PreconditionFailed");
+    let short = [b"too short".to_vec(), b"end".to_vec()];
+    assert_eq!(upload(&client, &short, None).await.unwrap_err(), "EntityTooSmall");
+}
+
+#[tokio::test]
+async fn of_two_completions_of_the_same_object_one_wins() {
+    let (server, client) = start().await;
+    let parts = [[b"one".to_vec()], [b"two".to_vec()]];
+    let (one, other) =
+        tokio::join!(upload(&client, &parts[0], None), upload(&client, &parts[1], None));
+    assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
+    assert_eq!(server.objects().len(), 1);
+}
+
+#[tokio::test]
+async fn an_upload_that_is_aborted_is_gone() {
+    let (server, client) = start().await;
+    let create = client.create_multipart_upload().bucket(BUCKET).key("large");
+    let id = create.send().await.unwrap().upload_id.unwrap();
+    assert_eq!(server.open_uploads(), ["large"]);
+    let abort = || client.abort_multipart_upload().bucket(BUCKET).key("large").upload_id(&id);
+    abort().send().await.unwrap();
+    assert_eq!(code(&abort().send().await.unwrap_err()), "NoSuchUpload");
+    assert!(server.open_uploads().is_empty() && server.objects().is_empty());
+}
+
+#[tokio::test]
+async fn everything_can_halt_on_either_side_of_a_request() {
+    let (server, client) = start().await;
+    for (moment, stored) in [(Moment::Before, false), (Moment::After, true)] {
+        let halted = server.halt_at(2, moment);
+        put(&client, "first", "1").await.unwrap();
+        let waits = tokio::spawn({
+            let client = client.clone();
+            async move { put(&client, "second", "2").await }
+        });
+        halted.await.unwrap();
+        waits.abort();
+        server.recover();
+        assert_eq!(server.objects().iter().any(|(key, _)| key == "second"), stored, "{moment:?}");
+        assert_eq!(get(&client, "first", None).await.unwrap(), "1", "others go on");
+    }
+}
+
+#[tokio::test]
+async fn a_completion_can_take_place_unheard() {
+    let (server, client) = start().await;
+    server.fail_next(Operation::CompleteUpload, Failure::StoredReset, 1);
+    assert_eq!(upload(&client, &[b"one".to_vec()], None).await.unwrap_err(), "no code");
+    assert_eq!(get(&client, "large", None).await.unwrap(), "one");
+    server.fail_next(Operation::CompleteUpload, Failure::Conflict, 1);
+    let conflict = upload(&client, &[b"two".to_vec()], None).await.unwrap_err();
+    assert_eq!(conflict, "ConditionalRequestConflict");
 }

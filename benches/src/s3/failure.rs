@@ -21,6 +21,23 @@ pub enum Operation {
     List,
     /// `PutObject`.
     Put,
+    /// `CreateMultipartUpload`.
+    CreateUpload,
+    /// `UploadPart`.
+    UploadPart,
+    /// `CompleteMultipartUpload`.
+    CompleteUpload,
+    /// `AbortMultipartUpload`.
+    AbortUpload,
+}
+
+/// On which side of a request something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// It is not carried out.
+    Before,
+    /// It is carried out, and never answered.
+    After,
 }
 
 /// How a request fails.
@@ -40,14 +57,19 @@ pub enum Failure {
     OtherRegion,
     /// The body stops half way, and the connection is dropped: [`Operation::Get`] only.
     Truncate,
-    /// The object is stored, and the answer is 500 `InternalError`: [`Operation::Put`] only.
+    /// The object is stored, and the answer is 500 `InternalError`: of a [`Operation::Put`] or
+    /// [`Operation::CompleteUpload`].
     StoredUntold,
-    /// The object is stored, and no answer ever comes: [`Operation::Put`] only.
+    /// The object is stored, and no answer ever comes: of the same.
     StoredUnanswered,
     /// The connection is dropped without an answer, and nothing is stored.
     Reset,
-    /// The object is stored, and the connection is dropped: [`Operation::Put`] only.
+    /// The object is stored, and the connection is dropped: of the same.
     StoredReset,
+    /// 409 `ConditionalRequestConflict`: another writer of the key was at work.
+    Conflict,
+    /// 412 `PreconditionFailed`, although the condition holds.
+    Precondition,
 }
 
 /// The number of requests answered, by kind.
@@ -61,6 +83,8 @@ pub struct Counts {
     pub list: usize,
     /// `PutObject`.
     pub put: usize,
+    /// Requests of multipart uploads.
+    pub multipart: usize,
 }
 
 impl Counts {
@@ -70,6 +94,10 @@ impl Counts {
             Operation::Head => &mut self.head,
             Operation::List => &mut self.list,
             Operation::Put => &mut self.put,
+            Operation::CreateUpload
+            | Operation::UploadPart
+            | Operation::CompleteUpload
+            | Operation::AbortUpload => &mut self.multipart,
         };
         *count += 1;
     }
@@ -135,8 +163,12 @@ impl Failure {
     fn check(self, operation: Operation) {
         let is_of = match self {
             Self::Truncate => operation == Operation::Get,
-            Self::StoredUntold | Self::StoredUnanswered | Self::StoredReset => {
-                operation == Operation::Put
+            Self::StoredUntold
+            | Self::StoredUnanswered
+            | Self::StoredReset
+            | Self::Conflict
+            | Self::Precondition => {
+                matches!(operation, Operation::Put | Operation::CompleteUpload)
             }
             _ => true,
         };
@@ -163,6 +195,14 @@ impl Failure {
                 error.set_headers(HeaderMap::from_iter([(name, region)]));
                 Some(error)
             }
+            Self::Conflict => Some(s3_error!(
+                ConditionalRequestConflict,
+                "The conditional request cannot succeed due to a conflicting operation"
+            )),
+            Self::Precondition => Some(s3_error!(
+                PreconditionFailed,
+                "At least one of the pre-conditions you specified did not hold"
+            )),
             Self::Truncate
             | Self::StoredUntold
             | Self::StoredUnanswered

@@ -7,6 +7,7 @@
 mod failure;
 mod store;
 mod condition;
+mod multipart;
 mod operations;
 
 use std::{
@@ -20,11 +21,12 @@ use bytes::Bytes;
 use http::{Method, Request};
 use hyper::{body::Incoming, service::service_fn};
 use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
+use tokio::sync::oneshot;
 
 use crate::server::Server;
 use store::{Object, Store};
 
-pub use failure::{Counts, Failure, Operation};
+pub use failure::{Counts, Failure, Moment, Operation};
 
 /// The access key id that the server knows.
 pub const ACCESS_KEY: &str = "AKIAMEMORYS3EXAMPLE0";
@@ -46,6 +48,9 @@ struct State {
     store: Store,
     counts: Counts,
     orders: failure::Orders,
+    uploads: multipart::Uploads,
+    /// Where everything is to stop: how many requests from now on, on which side, and who is told.
+    halt: Option<(usize, Moment, oneshot::Sender<()>)>,
     /// How long every answer waits.
     latency: Duration,
     /// Keys that were stored a second time with other bytes.
@@ -63,9 +68,11 @@ impl MemoryS3 {
         let (service, orders) = (builder.build(), Arc::clone(&state));
         let service = service_fn(move |mut request: Request<Incoming>| {
             let service = service.clone();
-            let (failure, latency) = {
+            let (failure, latency, halt) = {
                 let mut state = lock(&orders);
-                (operation(&request).and_then(|one| state.orders.take(one)), state.latency)
+                let operation = operation(&request);
+                let halt = operation.and_then(|_| state.halts());
+                (operation.and_then(|one| state.orders.take(one)), state.latency, halt)
             };
             if failure == Some(Failure::Reset)
                 && let Some(operation) = operation(&request)
@@ -76,6 +83,14 @@ impl MemoryS3 {
             async move {
                 if !latency.is_zero() {
                     tokio::time::sleep(latency).await;
+                }
+                if let Some((moment, told)) = halt {
+                    if moment == Moment::After {
+                        let _ = service.call(request.map(s3s::Body::from)).await;
+                    }
+                    let _ = told.send(());
+                    // Dropped with the connection, when whoever waits is killed.
+                    return std::future::pending().await;
                 }
                 match failure {
                     // An error drops the connection.
@@ -124,9 +139,31 @@ impl MemoryS3 {
         lock(&self.state).overwritten.clone()
     }
 
-    /// Takes back all orders to fail.
+    /// Takes back all orders to fail, or to halt.
     pub fn recover(&self) {
-        lock(&self.state).orders.clear();
+        let mut state = lock(&self.state);
+        state.orders.clear();
+        state.halt = None;
+    }
+
+    /// Halts at a request, counted from 1 from now on: it is carried out or not, and never answered.
+    /// What comes back is told when that happens, so that a test can kill its client at that very
+    /// boundary.
+    pub fn halt_at(&self, request: usize, moment: Moment) -> oneshot::Receiver<()> {
+        let (told, tell) = oneshot::channel();
+        lock(&self.state).halt = Some((request, moment, told));
+        tell
+    }
+
+    /// Removes an object, as a lifecycle rule does.
+    pub fn remove(&self, key: &str) {
+        lock(&self.state).store.create(&self.bucket).remove(key);
+    }
+
+    /// Returns the keys of multipart uploads that are neither completed nor aborted.
+    #[must_use]
+    pub fn open_uploads(&self) -> Vec<String> {
+        lock(&self.state).uploads.keys()
     }
 
     /// Makes every answer wait this long.
@@ -164,14 +201,32 @@ impl MemoryS3 {
 fn operation<B>(request: &Request<B>) -> Option<Operation> {
     let query = request.uri().query().unwrap_or_default();
     let has = |wanted: &str| query.split('&').any(|pair| pair.trim_end_matches('=') == wanted);
+    let has_name =
+        |wanted: &str| query.split('&').any(|pair| pair.split('=').next() == Some(wanted));
     Some(match *request.method() {
         Method::GET if has("list-type=2") => Operation::List,
         Method::GET if has("location") => return None,
         Method::GET => Operation::Get,
         Method::HEAD => Operation::Head,
+        Method::PUT if has_name("partNumber") => Operation::UploadPart,
         Method::PUT => Operation::Put,
+        Method::POST if has("uploads") => Operation::CreateUpload,
+        Method::POST if has_name("uploadId") => Operation::CompleteUpload,
+        Method::DELETE if has_name("uploadId") => Operation::AbortUpload,
         _ => return None,
     })
+}
+
+impl State {
+    /// Counts down to the request at which everything halts; returns what that one is to do.
+    fn halts(&mut self) -> Option<(Moment, oneshot::Sender<()>)> {
+        let (left, _, _) = self.halt.as_mut()?;
+        *left -= 1;
+        if *left > 0 {
+            return None;
+        }
+        self.halt.take().map(|(_, moment, told)| (moment, told))
+    }
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {

@@ -9,15 +9,18 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use s3s::{
     Body as S3Body, S3, S3Request, S3Response, S3Result,
     dto::{
-        BucketLocationConstraint, CommonPrefix, CreateBucketInput, CreateBucketOutput,
-        DeleteObjectInput, DeleteObjectOutput, ETag, GetBucketLocationInput,
-        GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput,
-        HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input,
+        AbortMultipartUploadInput, AbortMultipartUploadOutput, BucketLocationConstraint,
+        CommonPrefix, CompleteMultipartUploadInput, CompleteMultipartUploadOutput,
+        CreateBucketInput, CreateBucketOutput, CreateMultipartUploadInput,
+        CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, ETag, ETagCondition,
+        GetBucketLocationInput, GetBucketLocationOutput, GetObjectInput, GetObjectOutput,
+        HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input,
         ListObjectsV2Output, Object as ListedObject, PutObjectInput, PutObjectOutput,
-        StreamingBlob,
+        StreamingBlob, UploadPartInput, UploadPartOutput,
     },
     s3_error,
 };
@@ -91,11 +94,7 @@ impl S3 for Operations {
     ) -> S3Result<S3Response<PutObjectOutput>> {
         let failure = self.begin(Operation::Put, &request)?;
         let input = request.input;
-        let mut body = input.body.map_or_else(S3Body::empty, S3Body::from);
-        let body = body
-            .store_all_limited(usize::MAX)
-            .await
-            .map_err(|error| s3s::S3Error::with_source(s3s::S3ErrorCode::IncompleteBody, error))?;
+        let body = stored(input.body).await?;
         let object = Object {
             content_type: input.content_type,
             content_encoding: input.content_encoding,
@@ -103,25 +102,80 @@ impl S3 for Operations {
             ..Object::new(body, now())
         };
 
-        // From the check to the insertion under one lock: of two writers only one finds no object.
         let output = PutObjectOutput { e_tag: Some(etag(&object)), ..Default::default() };
-        {
-            let mut state = self.state();
-            let bucket = existing(state.store.get_mut(&input.bucket))?;
-            let stored = bucket.get(&input.key);
-            condition::if_match(input.if_match.as_ref(), stored)?;
-            condition::if_none_match(input.if_none_match.as_ref(), stored)?;
-            if stored.is_some_and(|stored| stored.etag != object.etag) {
-                state.overwritten.push(input.key.clone());
-            }
-            let bucket = existing(state.store.get_mut(&input.bucket))?;
-            bucket.insert(input.key, object);
-        }
+        let (some, none) = (input.if_match.as_ref(), input.if_none_match.as_ref());
+        self.state().put(&input.bucket, input.key, object, some, none)?;
         match failure {
             Some(Failure::StoredUntold) => Err(s3_error!(InternalError)),
             Some(Failure::StoredUnanswered) => std::future::pending().await,
             _ => Ok(S3Response::new(output)),
         }
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        request: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        self.begin(Operation::CreateUpload, &request)?;
+        let input = request.input;
+        let mut state = self.state();
+        existing(state.store.get(&input.bucket))?;
+        let (bucket, key) = (input.bucket, input.key);
+        let id = state.uploads.begin(bucket.clone(), key.clone(), input.content_type);
+        Ok(S3Response::new(CreateMultipartUploadOutput {
+            bucket: Some(bucket),
+            key: Some(key),
+            upload_id: Some(id),
+            ..Default::default()
+        }))
+    }
+
+    async fn upload_part(
+        &self,
+        request: S3Request<UploadPartInput>,
+    ) -> S3Result<S3Response<UploadPartOutput>> {
+        self.begin(Operation::UploadPart, &request)?;
+        let input = request.input;
+        let part = Object::new(stored(input.body).await?, now());
+        let output = UploadPartOutput { e_tag: Some(etag(&part)), ..Default::default() };
+        self.state().uploads.put(&input.upload_id, input.part_number, part)?;
+        Ok(S3Response::new(output))
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        request: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let failure = self.begin(Operation::CompleteUpload, &request)?;
+        let input = request.input;
+        let named = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
+        let output = {
+            let mut state = self.state();
+            let upload = state.uploads.get(&input.upload_id, &input.bucket, &input.key)?.clone();
+            let (body, end) = upload.join(&named)?;
+            let mut object = Object::new(body, now());
+            object.etag.push_str(&end);
+            object.content_type = upload.content_type;
+            let e_tag = Some(etag(&object));
+            let (some, none) = (input.if_match.as_ref(), input.if_none_match.as_ref());
+            state.put(&input.bucket, input.key, object, some, none)?;
+            state.uploads.end(&input.upload_id)?;
+            CompleteMultipartUploadOutput { e_tag, ..Default::default() }
+        };
+        match failure {
+            Some(Failure::StoredUntold) => Err(s3_error!(InternalError)),
+            Some(Failure::StoredUnanswered) => std::future::pending().await,
+            _ => Ok(S3Response::new(output)),
+        }
+    }
+
+    async fn abort_multipart_upload(
+        &self,
+        request: S3Request<AbortMultipartUploadInput>,
+    ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+        self.begin(Operation::AbortUpload, &request)?;
+        self.state().uploads.end(&request.input.upload_id)?;
+        Ok(S3Response::new(AbortMultipartUploadOutput::default()))
     }
 
     async fn get_object(
@@ -132,6 +186,7 @@ impl S3 for Operations {
         let input = request.input;
         let object = object(existing(self.state().store.get(&input.bucket))?, &input.key)?.clone();
 
+        condition::if_match(input.if_match.as_ref(), Some(&object))?;
         let whole = length(object.body.len());
         let (body, content_range) = match input.range {
             Some(range) => {
@@ -232,6 +287,36 @@ impl S3 for Operations {
             common_prefixes: Some(common_prefixes),
             ..Default::default()
         }))
+    }
+}
+
+/// Stores a body in memory.
+async fn stored(body: Option<StreamingBlob>) -> S3Result<Bytes> {
+    let mut body = body.map_or_else(S3Body::empty, S3Body::from);
+    let stored = body.store_all_limited(usize::MAX).await;
+    stored.map_err(|error| s3s::S3Error::with_source(s3s::S3ErrorCode::IncompleteBody, error))
+}
+
+impl State {
+    /// Puts an object, if the conditions hold: from the check to the insertion under one lock, so that
+    /// of two writers only one finds no object.
+    fn put(
+        &mut self,
+        bucket: &str,
+        key: String,
+        object: Object,
+        if_match: Option<&ETagCondition>,
+        if_none_match: Option<&ETagCondition>,
+    ) -> S3Result {
+        let there = existing(self.store.get_mut(bucket))?;
+        let stored = there.get(&key);
+        condition::if_match(if_match, stored)?;
+        condition::if_none_match(if_none_match, stored)?;
+        if stored.is_some_and(|stored| stored.etag != object.etag) {
+            self.overwritten.push(key.clone());
+        }
+        there.insert(key, object);
+        Ok(())
     }
 }
 
