@@ -20,6 +20,8 @@ mod samples;
 mod generated;
 mod cloudwatch;
 mod recover;
+mod compact;
+mod compact_crash;
 mod deployment;
 mod steps;
 mod partial;

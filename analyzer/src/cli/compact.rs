@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::place::{Place, unreachable};
 use super::progress::Waiting;
 use super::{Exit, Failure, current_time, print, say};
-use crate::compact::plan::{Plan, last_closed, plan, with_logs};
+use crate::compact::plan::{Plan, last_closed, plan};
 use crate::compact::publish::{self, PublishError};
 use crate::compact::run::Compactor;
 use crate::compact::{CompactError, Compacted, Done, Options};
@@ -121,16 +121,15 @@ pub(super) async fn run(arguments: CompactArguments) -> Result<Exit, Failure> {
         let hours = count(hours as u64, "hour");
         say(&format!("note: left out {hours} from {first} on: closed from {closed} on"));
     }
-    let planned_hours = {
-        let _listing = Waiting::on(|| "listing hours".to_owned());
-        let listed = with_logs(&*source, planned.hours).await;
-        listed.map_err(|error| unreachable(&error))?
-    };
     let publisher = publish::open(&named).await.map_err(|error| unreachable(&error))?;
     let options = Options { bodies: arguments.bodies, dry_run: arguments.dry_run };
     let mut compactor = Compactor::new(Arc::clone(&source), publisher, options, None);
+    let hours = {
+        let _listing = Waiting::on(|| "listing hours".to_owned());
+        compactor.with_logs(&planned.hours).await.map_err(|error| failure(&error))?
+    };
     let (mut done, mut failed) = (Vec::new(), Vec::new());
-    for hour in planned_hours {
+    for hour in hours {
         let progress = compactor.progress();
         let waiting = Waiting::on(move || {
             let of =

@@ -10,7 +10,7 @@ use crate::hour::Hour;
 use crate::hour::file::{HourFile, ReadError};
 use crate::hour::parts::{Contents, open};
 use crate::hour::write::Bodies;
-use crate::logs::list::{Entry, list};
+use crate::logs::list::{Entry, folder_start, list};
 use crate::logs::source::LogSource;
 
 /// What there is to compact.
@@ -43,9 +43,14 @@ pub(super) async fn gather(
         Gathered { published: None, bodies, logs: Vec::new(), duplicates: Vec::new(), is_afresh };
     let mut seen = HashSet::new();
     // Oldest first, so that of two logs with one id the first is taken, as it is every time.
-    for entry in listed.entries.into_iter().rev() {
-        if Hour::of_log(&entry.key).is_some_and(|of| of != hour) {
-            continue;
+    for mut entry in listed.entries.into_iter().rev() {
+        match Hour::of_log(&entry.key) {
+            Some(of) if of != hour => continue,
+            // Nobody knows better: then it has the same time in every hour that is asked about.
+            None if entry.time == hour.start() => {
+                entry.time = folder_start(&entry.key).unwrap_or(entry.time);
+            }
+            _ => {}
         }
         let contents = published.as_ref().map(|(_, contents)| contents);
         if contents.is_some_and(|contents| contents.has_log(&entry.key)) && !is_afresh {

@@ -90,11 +90,36 @@ pub(super) async fn order(
     Ok(order)
 }
 
+/// Tells the hours of logs whose keys tell none.
+pub(super) async fn hours_of(
+    source: &Arc<dyn LogSource>,
+    logs: Vec<Entry>,
+    known: &mut Known,
+) -> Result<Vec<Hour>, CompactError> {
+    let ask = logs.into_iter().map(|entry| ask(source, entry, Belief::Keys));
+    let mut answers = stream::iter(ask).buffered(source.concurrency().clamp(1, 64));
+    let mut hours = Vec::new();
+    while let Some((entry, answer)) = answers.next().await {
+        let Some(answer) = answer? else { continue };
+        // One that is no record is named in the hour in which it was written.
+        let time = answer.as_ref().ok().map(|rank| rank.started_at_ms);
+        let time = time.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(entry.time);
+        hours.push(Hour::of(time));
+        known.insert(entry.key, answer);
+    }
+    Ok(hours)
+}
+
 impl Order {
     fn take(&mut self, entry: Entry, answer: Option<Result<Rank, Quarantined>>, hour: Hour) {
         match answer {
             None => self.gone.push(entry.key),
-            Some(Err(quarantined)) => self.quarantined.push(quarantined),
+            Some(Err(quarantined)) => {
+                // One that tells no hour is named once.
+                if Hour::of_log(&entry.key).unwrap_or(Hour::of(entry.time)) == hour {
+                    self.quarantined.push(quarantined);
+                }
+            }
             Some(Ok(rank)) => {
                 // What tells its hour only in its record belongs in that one.
                 let time = Timestamp::from_millisecond(rank.started_at_ms).unwrap_or_default();

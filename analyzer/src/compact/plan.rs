@@ -1,10 +1,13 @@
-//! Which hours there are to compact: those of a span of time that have logs, and are closed.
+//! Which hours there are to compact: those of a span of time that are closed, and have logs.
+
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use schemas::key::LOGS;
 
 use crate::hour::Hour;
-use crate::logs::source::{Depth, LogSource, SourceError};
+use crate::logs::list::{Entry, is_log, untold_time};
+use crate::logs::source::{Depth, Listed, LogSource, SourceError};
 use crate::window::Window;
 
 /// The hours of a span of time.
@@ -33,37 +36,56 @@ pub fn last_closed(now: Timestamp) -> Hour {
     if hour.is_closed(now) { hour } else { Hour::of(hour.start() - SignedDuration::from_hours(1)) }
 }
 
-/// Leaves out hours for which there is no folder of logs, unless there are logs whose keys tell no hour:
-/// those may be of any. A year of nothing is not to take 9,000 listings.
+/// Where there are logs: hours that have any by their keys, and logs of which only the record tells.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    pub(super) hours: BTreeSet<Hour>,
+    pub(super) untimed: Vec<Entry>,
+}
+
+/// Finds the hours that have logs, without listing the logs of any: a year of nothing is not to take
+/// 9,000 listings.
 ///
 /// # Errors
 ///
 /// When the logs cannot be listed.
-pub async fn with_logs(source: &dyn LogSource, hours: Vec<Hour>) -> Result<Vec<Hour>, SourceError> {
-    let top = source.list(LOGS, Depth::Here).await?;
-    let year_of = |folder: &str| folder.strip_prefix(LOGS)?.strip_suffix('/').map(str::to_owned);
-    let is_year = |name: &String| name.len() == 4 && name.bytes().all(|b| b.is_ascii_digit());
-    let years: Vec<String> = top.folders.iter().filter_map(|folder| year_of(folder)).collect();
-    if !top.objects.is_empty() || !years.iter().all(is_year) {
-        return Ok(hours);
-    }
-    let mut days: Vec<String> = hours.iter().map(|hour| day_folder(*hour)).collect();
-    days.dedup();
-    let mut folders = Vec::new();
-    for day in days {
-        let listing = source.list(&day, Depth::Here).await?;
-        folders.extend(listing.folders);
-        // What stands in the folder of a day may be of any hour of it.
-        if !listing.objects.is_empty() {
-            folders.push(day);
+pub(super) async fn places(source: &dyn LogSource, hours: &[Hour]) -> Result<Places, SourceError> {
+    let wanted: BTreeSet<_> = hours.iter().copied().collect();
+    let is_wanted = |prefix: &str| wanted.iter().any(|hour| hour.logs().starts_with(prefix));
+    let mut places = Places::default();
+    let mut waiting = vec![(LOGS.to_owned(), Depth::Here)];
+    while let Some((prefix, depth)) = waiting.pop() {
+        let listing = source.list(&prefix, depth).await?;
+        for object in listing.objects {
+            match Hour::of_log(&object.key) {
+                Some(hour) => _ = wanted.contains(&hour).then(|| places.hours.insert(hour)),
+                None => places.untimed.extend(untimed(object)),
+            }
+        }
+        for folder in listing.folders {
+            let hour = Hour::of_log(&format!("{folder}any"));
+            match hour.filter(|hour| hour.logs() == folder) {
+                Some(hour) => _ = wanted.contains(&hour).then(|| places.hours.insert(hour)),
+                None if is_date(&folder) && is_wanted(&folder) => {
+                    waiting.push((folder, Depth::Here));
+                }
+                None if is_date(&folder) => {}
+                None => waiting.push((folder, Depth::Below)),
+            }
         }
     }
-    let has_logs =
-        |hour: &Hour| folders.contains(&hour.logs()) || folders.contains(&day_folder(*hour));
-    Ok(hours.into_iter().filter(has_logs).collect())
+    Ok(places)
 }
 
-/// Returns the folder of the logs of its day.
-fn day_folder(hour: Hour) -> String {
-    hour.logs()[..LOGS.len() + "YYYY/MM/DD/".len()].to_owned()
+/// Tells whether a folder is a year, or a month or day of one.
+fn is_date(folder: &str) -> bool {
+    let below = folder.strip_prefix(LOGS).unwrap_or_default().trim_end_matches('/');
+    let is_number = |name: &str| name.bytes().all(|b| b.is_ascii_digit());
+    below.split('/').zip([4, 2, 2]).all(|(name, width)| name.len() == width && is_number(name))
+        && below.split('/').count() <= 3
+}
+
+fn untimed(object: Listed) -> Option<Entry> {
+    let time = untold_time(&object)?;
+    is_log(&object.key).then_some(Entry { key: object.key, bytes: object.bytes, told: None, time })
 }

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::gather::{Gathered, gather};
 use super::merge::{Ended, Merged, Watch, merge};
-use super::order::{Belief, Known, Order, order};
+use super::order::{Belief, Known, Order, hours_of, order};
+use super::plan::{Places, places};
 use super::publish::{Publication, PublishError, Publisher};
 use super::verify::{Found, read_back};
 use super::{CompactError, Compacted, Done, Options};
@@ -67,6 +68,17 @@ impl Compactor {
     #[must_use]
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
+    }
+
+    /// Leaves out hours that have no logs.
+    ///
+    /// # Errors
+    ///
+    /// When the logs cannot be listed, or those whose keys tell no hour cannot be read.
+    pub async fn with_logs(&mut self, hours: &[Hour]) -> Result<Vec<Hour>, CompactError> {
+        let Places { hours: mut found, untimed } = places(&*self.source, hours).await?;
+        found.extend(hours_of(&self.source, untimed, &mut self.known).await?);
+        Ok(hours.iter().copied().filter(|hour| found.contains(hour)).collect())
     }
 
     /// Compacts an hour.

@@ -28,7 +28,7 @@ use super::batch::{Batch, index, schema};
 use super::row::{Cell, Row};
 
 /// Bytes of bodies at which a row group is full: several are in memory at a time.
-const GROUP_BYTES: usize = 32 << 20;
+const GROUP_BYTES: usize = 16 << 20;
 /// Rows at which it is full: with small bodies, too, single rows are to be found quickly.
 const GROUP_ROWS: usize = 32 << 10;
 /// Row groups that are packed at a time.

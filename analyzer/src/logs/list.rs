@@ -174,7 +174,7 @@ impl Logs {
     /// Takes an object; returns it as a log, if it is one and may lie in the window.
     fn take(&mut self, object: Listed, span: &Span, window: &Window) -> Option<Entry> {
         let name = object.key.rsplit('/').next().unwrap_or_default();
-        if !LOG_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+        if !is_log(name) {
             self.unrecognised.push(object.key);
             return None;
         }
@@ -289,6 +289,30 @@ pub(crate) fn time_of_key(key: &str) -> Option<Timestamp> {
     let told = LogKey::parse(key).map(|told| told.started_at);
     told.or_else(|| stamp_within(name, within))
         .or_else(|| within.filter(|_| date.len() == 4).map(|(start, _)| start))
+}
+
+/// Returns the beginning of the year, month or day in whose folder a log stands.
+pub(crate) fn folder_start(key: &str) -> Option<Timestamp> {
+    folder_span(key).map(|(start, _)| start)
+}
+
+fn folder_span(key: &str) -> Option<(Timestamp, Timestamp)> {
+    let (folder, _) = key.strip_prefix(LOGS)?.rsplit_once('/')?;
+    let names = folder.split('/').take(4).enumerate();
+    let date: Vec<i16> = names.map_while(|(depth, name)| number_of(name, depth)).collect();
+    if date.is_empty() { None } else { span_of(&date) }
+}
+
+/// Tells when an exchange began of which neither the name nor the record says so: when its log was
+/// written, unless that was at another time than its folder's, because it was moved since.
+pub(crate) fn untold_time(object: &Listed) -> Option<Timestamp> {
+    let Some((start, end)) = folder_span(&object.key) else { return object.modified };
+    object.modified.filter(|written| start <= *written && *written < end).or(Some(start))
+}
+
+/// Tells whether a key is one of a log, by what it ends in.
+pub(crate) fn is_log(key: &str) -> bool {
+    LOG_ENDINGS.iter().any(|ending| key.ends_with(ending))
 }
 
 /// Reads a folder that is a time: a year has four digits, everything below it two.

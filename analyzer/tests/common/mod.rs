@@ -135,6 +135,10 @@ impl Folder {
         folder
     }
 
+    pub(crate) fn put_object(&self, object: &Object) {
+        self.put_at(&object.key, &object.bytes, object.modified.into());
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }

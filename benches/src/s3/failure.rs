@@ -88,6 +88,13 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Returns how many requests there were.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        let Self { get, head, list, put, multipart } = self;
+        get + head + list + put + multipart
+    }
+
     pub(crate) fn add(&mut self, operation: Operation) {
         let count = match operation {
             Operation::Get => &mut self.get,
