@@ -368,11 +368,18 @@ fn take_spilled(observed: &Observed, window: &Window, logs: &mut Logs, reading: 
             continue;
         }
         let time = told.map(|told| told.started_at);
-        logs.entries.extend(time.map(|time| Entry { key: key.clone(), bytes: 0, told, time }));
+        logs.entries.extend(time.map(|time| Entry {
+            key: key.clone(),
+            bytes: 0,
+            told,
+            time,
+            row: None,
+        }));
         reading.unread.push(Unread {
             key: key.clone(),
             why: "S3 refused it, and in CloudWatch Logs a part is missing or damaged".to_owned(),
             denied: false,
+            gone: false,
         });
     }
     logs.entries.sort_unstable_by(|a, b| b.time.cmp(&a.time).then_with(|| b.key.cmp(&a.key)));
@@ -388,7 +395,13 @@ fn understand(spilled: &Spilled) -> Option<(Entry, Exchange)> {
     let view = RecordView::parse(json).ok()?;
     let time = told.map(|told| told.started_at).or(view.started_at)?;
     let exchange = classify(&view, &spilled.key, time);
-    let entry = Entry { key: spilled.key.clone(), bytes: spilled.bytes.len() as u64, told, time };
+    let entry = Entry {
+        key: spilled.key.clone(),
+        bytes: spilled.bytes.len() as u64,
+        told,
+        time,
+        row: None,
+    };
     Some((entry, exchange))
 }
 

@@ -39,6 +39,7 @@ fn a_record_that_s3_refused_counts_as_the_log_that_it_is_and_once() {
     observed.lines_since = Some(question.window.since);
     observed.spilled = vec![spilled.clone()];
     let nothing = || Scanned {
+        hides_hours: false,
         earlier: None,
         logs: Logs::default(),
         selection: Selection::default(),

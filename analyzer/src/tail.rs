@@ -103,7 +103,7 @@ mod tests {
             status: 200,
             error_origin: None,
         };
-        Entry { key: key.to_owned(), bytes: 1, told: Some(told), time: at(second) }
+        Entry { key: key.to_owned(), bytes: 1, told: Some(told), time: at(second), row: None }
     }
 
     fn keys(entries: &[Entry]) -> Vec<&str> {

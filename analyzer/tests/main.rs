@@ -21,6 +21,7 @@ mod generated;
 mod cloudwatch;
 mod recover;
 mod compact;
+mod compacted;
 mod compact_crash;
 mod deployment;
 mod steps;

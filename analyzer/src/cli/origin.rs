@@ -250,7 +250,12 @@ async fn ask(
 async fn look(place: &str, question: &Question, yes: bool) -> Result<Scanned, Barred<Failure>> {
     let source = place::open(place).await.map_err(Barred::GoesOn)?;
     let consent = if yes { Consent::Given } else { Consent::Needed };
-    scan(source, question, consent, Bar::new).await.map_err(|error| match error {
+    let scanned = scan(source, question, consent, Bar::new).await;
+    if scanned.as_ref().is_ok_and(|scanned| scanned.hides_hours) {
+        say("note: parquet/ may not be listed: logs that have expired are not here");
+        say("hint: `analyzer permissions origin` prints the smallest policy that would do");
+    }
+    scanned.map_err(|error| match error {
         ScanError::Source(error) => Barred::GoesOn(unreachable(&error)),
         ScanError::TooMuch(_) => Barred::Ends(Failure {
             error: error.to_string(),

@@ -4,21 +4,29 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use clap::Args;
 use jiff::SignedDuration;
+use schemas::columns::COLUMNS;
 use schemas::key::{ExchangeId, LOGS};
 use schemas::view::RecordView;
 
 use super::place::{Place, unreachable};
 use super::progress::Waiting;
 use super::{Exit, Failure, current_time, say};
+use crate::hour::file::HourFile;
+use crate::hour::parts::{moved, parts};
+use crate::hour::record::{Body, to_json};
+use crate::hour::row::Row;
+use crate::hour::rows::find_row;
 use crate::logs::classify::classify;
 use crate::logs::decode::{Decoder, RECORD_LIMIT};
 use crate::logs::find::find;
-use crate::logs::list::{self, Entry};
+use crate::logs::list::Entry;
 use crate::logs::needle::Prefilter;
 use crate::logs::read::{Aim, Reader};
-use crate::logs::source::{LogSource, Part};
+use crate::logs::scan::row_of;
+use crate::logs::source::{LogSource, Part, SourceError};
 use crate::report;
 use crate::text::ids::is_session;
 use crate::window::{Window, parse_moment};
@@ -61,14 +69,14 @@ pub(super) async fn run(arguments: ShowArguments) -> Result<Exit, Failure> {
     })?;
     let source = arguments.place.open().await?;
     let found = if id.starts_with(LOGS) {
-        Found { entry: Some(entry_of(id)), unread: 0 }
+        Found { exchange: Some(Stored::Log(entry_of(id))), unread: 0 }
     } else if let Some(exchange) = ExchangeId::parse(id) {
         by_exchange_id(&source, exchange).await?
     } else {
         let window = Window { since, until: now.timestamp() + SignedDuration::from_mins(15) };
         by_scan(&source, id, &window).await?
     };
-    let Some(entry) = found.entry else {
+    let Some(place) = found.exchange else {
         say(&format!("no exchange with id `{id}` at {}", source.place()));
         if found.unread > 0 {
             say(&format!(
@@ -82,7 +90,7 @@ pub(super) async fn run(arguments: ShowArguments) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Unknown);
     };
-    let bytes = source.get(&entry.key, Part::Whole).await.map_err(|error| unreachable(&error))?;
+    let (entry, bytes) = read(&source, place).await?;
     let broken = |why: String| Failure {
         error: format!("cannot read `{}`: {why}", entry.key),
         hint: None,
@@ -119,15 +127,43 @@ fn elsewhere(id: &str, place: &Place) -> String {
 
 /// What a search found.
 struct Found {
-    entry: Option<Entry>,
+    exchange: Option<Stored>,
     /// Logs that could not be read, and may be the one.
     unread: usize,
+}
+
+/// Where an exchange is stored.
+enum Stored {
+    /// In a log.
+    Log(Entry),
+    /// In a compacted hour.
+    Row(Box<Row>),
+}
+
+/// Reads an exchange: its log, and the JSON of its record, packed or not.
+async fn read(source: &Arc<dyn LogSource>, stored: Stored) -> Result<(Entry, Bytes), Failure> {
+    let row = match stored {
+        Stored::Row(row) => row,
+        Stored::Log(entry) => match source.get(&entry.key, Part::Whole).await {
+            Ok(bytes) => return Ok((entry, bytes)),
+            Err(error @ SourceError::Missing(_)) => {
+                // Its hour may be compacted, and the log have expired.
+                let all: Vec<_> = COLUMNS.iter().map(|column| column.name).collect();
+                let rows = moved(source, std::slice::from_ref(&entry), &all).await;
+                let row = rows.ok().and_then(|rows| rows.into_iter().next());
+                Box::new(row.ok_or_else(|| unreachable(&error))?)
+            }
+            Err(error) => return Err(unreachable(&error)),
+        },
+    };
+    let entry = entry_of(row.text("source_key").unwrap_or_default());
+    Ok((entry, to_json(&row, Body::Whole).into()))
 }
 
 fn entry_of(key: &str) -> Entry {
     let told = schemas::key::LogKey::parse(key);
     let time = told.map_or(jiff::Timestamp::UNIX_EPOCH, |told| told.started_at);
-    Entry { key: key.to_owned(), bytes: 0, told, time }
+    Entry { key: key.to_owned(), bytes: 0, told, time, row: None }
 }
 
 /// The id begins with its time, and its time names the hour.
@@ -136,27 +172,36 @@ async fn by_exchange_id(source: &Arc<dyn LogSource>, id: ExchangeId) -> Result<F
     let found = find(&**source, id).await.map_err(|error| unreachable(&error))?;
     drop(listing);
     if let Some(entry) = found.named.into_iter().next() {
-        return Ok(Found { entry: Some(entry), unread: 0 });
+        return Ok(Found { exchange: Some(Stored::Log(entry)), unread: 0 });
+    }
+    if let Some(row) = row_of(source, id).await.map_err(|error| unreachable(&error))? {
+        return Ok(Found { exchange: Some(Stored::Row(Box::new(row))), unread: 0 });
     }
     read_for(source, &id.to_string(), found.untold).await
 }
 
-/// Failures first, since ids of those are what people have; newest first.
+/// Compacted hours first, which is quick; then logs, failures first, since ids of those are what people
+/// have; newest first.
 async fn by_scan(source: &Arc<dyn LogSource>, id: &str, window: &Window) -> Result<Found, Failure> {
     let listing = Waiting::on(|| LISTING.to_owned());
-    let logs = list::list(&**source, window).await.map_err(|error| unreachable(&error))?;
+    let parts = parts(source, window).await.map_err(|error| unreachable(&error.into()))?;
+    let hours: Vec<_> = parts.hours.iter().map(HourFile::hour).collect();
+    let row = find_row(source, &hours, id).await.map_err(|error| unreachable(&error.into()))?;
     drop(listing);
+    if let Some(row) = row {
+        return Ok(Found { exchange: Some(Stored::Row(Box::new(row))), unread: 0 });
+    }
     let is_success = |entry: &Entry| entry.told.is_some_and(|told| told.error_origin.is_none());
-    let (successes, failures): (Vec<_>, Vec<_>) = logs.entries.into_iter().partition(is_success);
+    let (successes, failures): (Vec<_>, Vec<_>) = parts.logs.into_iter().partition(is_success);
     let mut unread = 0;
     for group in [failures, successes] {
         let found = read_for(source, id, group).await?;
         unread += found.unread;
-        if found.entry.is_some() {
+        if found.exchange.is_some() {
             return Ok(Found { unread, ..found });
         }
     }
-    Ok(Found { entry: None, unread })
+    Ok(Found { exchange: None, unread })
 }
 
 /// Reads logs until one has the id.
@@ -179,6 +224,6 @@ async fn read_for(
     reader.push(candidates);
     let reading = reader.finish().await;
     let found = reading.exchanges.iter().find(|exchange| exchange.has_id(id));
-    let entry = found.map(|found| entry_of(&found.key));
-    Ok(Found { entry, unread: reading.unread.len() })
+    let exchange = found.map(|found| Stored::Log(entry_of(&found.key)));
+    Ok(Found { exchange, unread: reading.unread.len() })
 }

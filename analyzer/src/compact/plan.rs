@@ -87,5 +87,11 @@ fn is_date(folder: &str) -> bool {
 
 fn untimed(object: Listed) -> Option<Entry> {
     let time = untold_time(&object)?;
-    is_log(&object.key).then_some(Entry { key: object.key, bytes: object.bytes, told: None, time })
+    is_log(&object.key).then_some(Entry {
+        key: object.key,
+        bytes: object.bytes,
+        told: None,
+        time,
+        row: None,
+    })
 }

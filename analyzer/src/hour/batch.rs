@@ -198,19 +198,31 @@ impl<'a> Columns<'a> {
         }
     }
 
+    /// Returns when the exchange of a row began, in milliseconds since 1970.
+    #[must_use]
+    pub fn started_at_ms(&self, row: usize) -> i64 {
+        match self.cell(index("started_at"), row) {
+            Cell::Whole(ms) => ms,
+            _ => 0,
+        }
+    }
+
     /// Returns where a row stands among the others.
     #[must_use]
     pub fn rank(&self, row: usize) -> Rank {
-        let started_at_ms = match self.cell(index("started_at"), row) {
-            Cell::Whole(ms) => ms,
-            _ => 0,
-        };
+        let started_at_ms = self.started_at_ms(row);
         let exchange_id = self.text("exchange_id", row).unwrap_or_default().to_owned();
         Rank { started_at_ms, exchange_id }
     }
 }
 
 impl Row {
+    /// Returns the value of a column.
+    #[must_use]
+    pub fn cell(&self, name: &str) -> &Cell {
+        self.cells.get(index(name)).unwrap_or(&Cell::Null)
+    }
+
     /// Returns the text of a column.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {

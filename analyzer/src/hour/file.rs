@@ -48,6 +48,16 @@ pub enum ReadError {
     },
 }
 
+impl From<ReadError> for SourceError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Source(error) => error,
+            ReadError::Changed(text) => Self::Changed(text),
+            ReadError::Broken { .. } => Self::Unreachable(error.to_string()),
+        }
+    }
+}
+
 /// One version of the file of an hour.
 #[derive(Clone)]
 pub struct HourFile {

@@ -1,15 +1,17 @@
 //! A compacted hour: one Parquet file with a row for each exchange that began in it.
 //!
 //! A record becomes a [`row`], rows become Arrow columns ([`batch`]), columns become a file
-//! ([`write`]); a published file is read back ([`file`]), and its rows become exchanges again
-//! ([`exchange`]). What the columns are stands in `schemas::columns`. Whoever asks for logs gets a
-//! row where an hour is compacted, and reads the log where it is not.
+//! ([`write`]). A published one is opened by version ([`file`]); a window consists of hours and of the
+//! logs that are in none ([`parts`]). A row becomes the JSON of its record again ([`record`]) and goes
+//! the way of a log (`rows`). What the columns are stands in `schemas::columns`.
 
 pub mod row;
 pub mod batch;
+pub mod record;
 pub mod write;
 pub mod file;
 pub mod parts;
+pub(crate) mod rows;
 
 use std::fmt;
 

@@ -168,8 +168,9 @@ pub async fn published(
     .collect();
     let prefixes = if days.len() > FEW_DAYS { vec![PARQUET.to_owned()] } else { days };
     let mut hours = Vec::new();
-    for prefix in prefixes {
-        let listing = source.list(&prefix, Depth::Below).await.map_err(ReadError::Source)?;
+    let listings = prefixes.iter().map(|prefix| source.list(prefix, Depth::Below));
+    for listing in futures::future::join_all(listings).await {
+        let listing = listing.map_err(ReadError::Source)?;
         let found = listing.objects.iter().filter_map(|object| Hour::parse_key(&object.key));
         hours.extend(found.filter(|hour| window.overlaps(hour.start(), hour.next().start())));
     }

@@ -34,6 +34,17 @@ pub struct Entry {
     pub told: Option<LogKey>,
     /// Time of the exchange as well as key and listing tell it; the record may say more.
     pub time: Timestamp,
+    /// Where its row stands, if its hour is compacted: then that is read, and not the log.
+    pub row: Option<RowPlace>,
+}
+
+/// The place of a row among the compacted hours that a question opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowPlace {
+    /// Which hour.
+    pub file: usize,
+    /// Which of its rows.
+    pub row: usize,
 }
 
 /// The logs of a window.
@@ -120,7 +131,7 @@ pub async fn walk(
     Ok(logs)
 }
 
-fn newest_first(a: &Entry, b: &Entry) -> Ordering {
+pub(crate) fn newest_first(a: &Entry, b: &Entry) -> Ordering {
     b.time.cmp(&a.time).then_with(|| b.key.cmp(&a.key))
 }
 
@@ -197,7 +208,7 @@ impl Logs {
                 (time, time >= window.since)
             }
         };
-        is_possible.then_some(Entry { key: object.key, bytes: object.bytes, told, time })
+        is_possible.then_some(Entry { key: object.key, bytes: object.bytes, told, time, row: None })
     }
 }
 

@@ -12,7 +12,7 @@ mod literal;
 mod words;
 pub mod needle;
 pub mod classify;
-mod understand;
+pub(crate) mod understand;
 pub mod read;
 mod earlier;
 pub mod scan;

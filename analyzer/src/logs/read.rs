@@ -41,6 +41,8 @@ pub struct Unread {
     pub why: String,
     /// We may not read it, and so presumably no other.
     pub denied: bool,
+    /// It was there when it was listed, and is not any more.
+    pub gone: bool,
 }
 
 /// What reading gave.
@@ -167,7 +169,7 @@ impl Reader {
         for worker in std::mem::take(&mut self.workers) {
             let share = worker.await.unwrap_or_else(|error| {
                 let why = format!("reading failed: {error}");
-                let lost = Unread { key: "some logs".to_owned(), why, denied: false };
+                let lost = Unread { key: "some logs".to_owned(), why, denied: false, gone: false };
                 Share { found: vec![(0, Found::Unread(lost))], ..Share::default() }
             });
             reading.read += share.read;
@@ -184,13 +186,28 @@ impl Reader {
                 }
             }
         }
+        reading.sort();
+        reading
+    }
+}
+
+impl Reading {
+    /// Takes what was read elsewhere; [`Self::sort`] puts all of it in order.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.exchanges.append(&mut other.exchanges);
+        self.read += other.read;
+        self.bytes += other.bytes;
+        self.unread.append(&mut other.unread);
+        self.mismatched.append(&mut other.mismatched);
+    }
+
+    pub(crate) fn sort(&mut self) {
         let newest = |a: &Exchange, b: &Exchange| {
             b.started_at.cmp(&a.started_at).then_with(|| b.key.cmp(&a.key))
         };
-        reading.exchanges.sort_by(newest);
-        reading.unread.sort_by(|a, b| a.key.cmp(&b.key));
-        reading.mismatched.sort();
-        reading
+        self.exchanges.sort_by(newest);
+        self.unread.sort_by(|a, b| a.key.cmp(&b.key));
+        self.mismatched.sort();
     }
 }
 
@@ -209,7 +226,12 @@ fn work(shared: &Shared) -> Share {
             // The others, if there are any, do its work; without them each log is named.
             let left = std::iter::from_fn(|| shared.queue.pop());
             let why = format!("cannot start to read: {error}");
-            let unread = |entry: Entry| Unread { key: entry.key, why: why.clone(), denied: false };
+            let unread = |entry: Entry| Unread {
+                key: entry.key,
+                why: why.clone(),
+                denied: false,
+                gone: false,
+            };
             let found = left.map(|(number, entry)| (number, Found::Unread(unread(entry))));
             Share { found: found.collect(), ..Share::default() }
         }
@@ -268,10 +290,11 @@ async fn work_on(shared: &Shared) -> Share {
 
 impl Share {
     fn take(&mut self, number: u64, entry: &Entry, got: Got<Outcome>) {
-        let unread = |why, denied| Found::Unread(Unread { key: entry.key.clone(), why, denied });
+        let unread =
+            |why, denied, gone| Found::Unread(Unread { key: entry.key.clone(), why, denied, gone });
         let found = match got {
-            Err((why, denied)) => unread(why, denied),
-            Ok(Outcome::Unreadable(why)) => unread(why, false),
+            Err(Missed { why, denied, gone }) => unread(why, denied, gone),
+            Ok(Outcome::Unreadable(why)) => unread(why, false, false),
             Ok(outcome) => {
                 self.read += 1;
                 self.bytes += entry.bytes;
@@ -283,7 +306,20 @@ impl Share {
     }
 }
 
-type Got<T> = Result<T, (String, bool)>;
+/// Why a log was not had.
+struct Missed {
+    why: String,
+    denied: bool,
+    gone: bool,
+}
+
+impl From<String> for Missed {
+    fn from(why: String) -> Self {
+        Self { why, denied: false, gone: false }
+    }
+}
+
+type Got<T> = Result<T, Missed>;
 
 /// Downloads a log once there is room for it.
 async fn fetch(
@@ -301,11 +337,12 @@ async fn download<'a>(
     part: Part,
 ) -> Got<(Bytes, SemaphorePermit<'a>)> {
     if shared.denied.load(Ordering::Relaxed) {
-        return Err(("not tried: reading was denied".to_owned(), true));
+        let why = "not tried: reading was denied".to_owned();
+        return Err(Missed { why, denied: true, gone: false });
     }
     if entry.bytes > RECORD_LIMIT {
         let limit = RECORD_LIMIT >> 20;
-        return Err((format!("{} bytes; no log is over {limit} MiB", entry.bytes), false));
+        return Err(format!("{} bytes; no log is over {limit} MiB", entry.bytes).into());
     }
     let bytes = match part {
         Part::Whole => entry.bytes,
@@ -313,14 +350,15 @@ async fn download<'a>(
     };
     let kib = u32::try_from(bytes >> 10).unwrap_or(ROOM_KIB).saturating_add(1).min(ROOM_KIB);
     let Ok(room) = shared.room.acquire_many(kib).await else {
-        return Err(("shutting down".to_owned(), false));
+        return Err("shutting down".to_owned().into());
     };
     match shared.source.get(&entry.key, part).await {
         Ok(bytes) => Ok((bytes, room)),
         Err(error) => {
             let denied = matches!(error, SourceError::Denied(_));
             shared.denied.fetch_or(denied, Ordering::Relaxed);
-            Err((error.to_string(), denied))
+            let gone = matches!(error, SourceError::Missing(_));
+            Err(Missed { why: error.to_string(), denied, gone })
         }
     }
 }
@@ -336,5 +374,5 @@ fn understand(
         Part::Whole => understanding.of_whole(bytes, entry, *number < SAMPLE),
         Part::Head(_) => understanding.of_head(bytes, entry),
     }));
-    understood.map_err(|_| ("reading failed".to_owned(), false))
+    understood.map_err(|_| "reading failed".to_owned().into())
 }

@@ -5,14 +5,22 @@
 //! somebody should be asked first: then it pauses, the listing goes on to its end, since that is what
 //! the question is about, and the estimate goes back instead of an answer.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use schemas::key::ExchangeId;
+
+use crate::hour::file::ReadError;
+use crate::hour::parts::published;
+use crate::hour::record::Body;
+use crate::hour::row::Row;
+use crate::hour::rows::{Hours, Listed, RowAim, find_gone, find_row, understand_whole};
 use crate::logs::classify::Exchange;
 use crate::logs::earlier::last_before;
 use crate::logs::find::{find, span_of};
-use crate::logs::list::{Logs, walk};
+use crate::logs::list::{Entry, Logs, newest_first, walk};
 use crate::logs::read::{Aim, Progress, Reader, Reading};
 use crate::logs::source::{LogSource, Rates, SourceError};
 use crate::question::{Question, Selection};
@@ -58,6 +66,8 @@ pub struct Scanned {
     pub reading: Reading,
     /// The last exchange before the window of whoever is asked about and was not here in it.
     pub earlier: Option<Exchange>,
+    /// Compacted hours may not be listed: what has expired is not here.
+    pub hides_hours: bool,
 }
 
 /// Why there is nothing.
@@ -92,29 +102,76 @@ pub async fn scan<T>(
     let (mut listed, mut paused) = (0, Vec::new());
     let is_allowed = |estimate: &Estimate| consent == Consent::Given || !estimate.is_large();
     let window = question.listed();
+    // Where hours are compacted, nothing is read before it is known which logs stand in them.
+    let waits = match published(&source, &window).await {
+        Ok(hours) => Some(!hours.is_empty()),
+        // Whoever may see the logs alone gets an answer from these.
+        Err(ReadError::Source(SourceError::Denied(_))) => None,
+        Err(error) => return Err(SourceError::from(error).into()),
+    };
+    let (hides_hours, waits) = (waits.is_none(), waits.unwrap_or(false));
     let walked = walk(&*source, &window, question.order(), |batch| {
         listed += batch.len() as u64;
-        let batch = batch.iter().filter(|entry| question.may_include(entry));
-        paused.extend(batch.filter_map(|entry| chooser.take(entry)));
-        if is_allowed(&Estimate::of(chooser.selection(), listed, &rates)) {
-            reader.push(paused.drain(..));
+        if !waits {
+            let batch = batch.iter().filter(|entry| question.may_include(entry));
+            paused.extend(batch.filter_map(|entry| chooser.take(entry)));
+            if is_allowed(&Estimate::of(chooser.selection(), listed, &rates)) {
+                reader.push(paused.drain(..));
+            }
         }
         ControlFlow::Continue(())
     });
     let mut logs = walked.await?;
+    let (hours, rows) = if hides_hours {
+        Default::default()
+    } else {
+        Hours::open(&source, &window).await.map_err(SourceError::from)?
+    };
+    let fresh = join(&mut logs, rows, waits);
+    for entry in fresh.iter().filter(|entry| question.may_include(entry)) {
+        paused.extend(chooser.take(entry));
+    }
     logs.entries.retain(|entry| question.may_include(entry));
     let (rest, selection) = chooser.finish();
     let estimate = Estimate::of(&selection, listed, &rates);
     if !is_allowed(&estimate) {
         return Err(ScanError::TooMuch(estimate));
     }
-    reader.push(paused);
-    reader.push(rest);
+    let (chosen_rows, chosen): (Vec<_>, Vec<_>) =
+        paused.into_iter().chain(rest).partition(|entry| entry.row.is_some());
+    reader.push(chosen);
     let watching = watch(&estimate, reader.progress());
-    let reading = reader.finish().await;
+    let row_aim = Arc::new(row_aim(question));
+    let of_rows = hours.read(&source, chosen_rows, Arc::clone(&row_aim)).await;
+    let mut reading = reader.finish().await;
+    reading.append(of_rows);
+    find_gone(&source, &logs.entries, &mut reading, &row_aim).await;
+    reading.sort();
     let earlier = Box::pin(earlier(&source, question, &selection, &reading)).await;
     drop(watching);
-    Ok(Scanned { logs, selection, reading, earlier })
+    Ok(Scanned { logs, selection, reading, earlier, hides_hours })
+}
+
+/// Joins logs and rows, each exchange once: as its row where it has one. Returns what nobody has chosen
+/// from yet: everything, if that `waited`, else rows of what was compacted since.
+fn join(logs: &mut Logs, mut rows: Listed, waited: bool) -> Vec<Entry> {
+    if !waited {
+        let told = logs.entries.iter().filter_map(|entry| entry.told);
+        let ids: HashSet<_> = told.map(|told| told.exchange_id).collect();
+        let keys: HashSet<_> = logs.entries.iter().map(|entry| entry.key.as_str()).collect();
+        rows.entries.retain(|row| {
+            let is_seen = row.told.is_some_and(|told| ids.contains(&told.exchange_id));
+            !is_seen && !keys.contains(row.key.as_str())
+        });
+        let fresh = rows.entries;
+        logs.entries.extend(fresh.iter().cloned());
+        logs.entries.sort_unstable_by(newest_first);
+        return fresh;
+    }
+    logs.entries.retain(|entry| !rows.has(entry));
+    logs.entries.append(&mut rows.entries);
+    logs.entries.sort_unstable_by(newest_first);
+    logs.entries.clone()
 }
 
 /// Finds when whoever is asked about was last here, if they were not in the window.
@@ -130,6 +187,12 @@ async fn earlier(
         return None;
     }
     last_before(source, developer, question.window.since, selection.tokens.clone()).await
+}
+
+fn row_aim(question: &Question) -> RowAim {
+    // A question about errors reads no body: what one says of its failure stands in other columns.
+    let body = if question.all { Body::Whole } else { Body::OfError };
+    RowAim { aim: aim(question), body }
 }
 
 fn aim(question: &Question) -> Aim {
@@ -149,21 +212,34 @@ async fn by_id(
     let until = spans.iter().map(|span| span.until).max();
     let looked = since.zip(until).map(|(since, until)| Window { since, until });
     let mut logs = Logs { looked, ..Logs::default() };
+    let mut rows = Vec::new();
     for id in ids {
         let found = find(&**source, id).await?;
+        logs.beside.extend(found.listed);
+        if found.named.is_empty()
+            && let Some(row) = row_of(source, id).await?
+        {
+            rows.push(row);
+            continue;
+        }
         let entries = if found.named.is_empty() { found.untold } else { found.named };
         if entries.is_empty() {
             return Ok(None);
         }
         logs.entries.extend(entries);
-        logs.beside.extend(found.listed);
     }
-    if logs.entries.is_empty() {
+    if logs.entries.is_empty() && rows.is_empty() {
         return Ok(None);
     }
     let reader = Reader::start(Arc::clone(source), aim(question));
     reader.push(logs.entries.iter().cloned());
-    let reading = reader.finish().await;
+    let mut reading = reader.finish().await;
+    let row_aim = RowAim { aim: aim(question), body: Body::OfError };
+    find_gone(source, &logs.entries, &mut reading, &row_aim).await;
+    let (entries, of_rows) = understand_whole(&rows, aim(question));
+    logs.entries.extend(entries);
+    reading.append(of_rows);
+    reading.sort();
     let is_read = |id: &String| reading.exchanges.iter().any(|exchange| exchange.has_id(id));
     let is_unread = |id: &String| reading.unread.iter().any(|unread| unread.key.contains(id));
     if !question.recognised.ids.iter().all(|id| is_read(id) || is_unread(id)) {
@@ -172,12 +248,26 @@ async fn by_id(
     let chosen = logs.entries.len() as u64;
     let bytes = logs.entries.iter().map(|entry| entry.bytes).sum();
     let selection = Selection { chosen, bytes, ..Selection::default() };
-    Ok(Some(Scanned { logs, selection, reading, earlier: None }))
+    Ok(Some(Scanned { logs, selection, reading, earlier: None, hides_hours: false }))
+}
+
+/// Finds an exchange in the compacted hours around the time in its id.
+pub(crate) async fn row_of(
+    source: &Arc<dyn LogSource>,
+    id: ExchangeId,
+) -> Result<Option<Row>, SourceError> {
+    let Some(window) = span_of(id) else { return Ok(None) };
+    let hours = match published(source, &window).await {
+        Err(ReadError::Source(SourceError::Denied(_))) => return Ok(None),
+        hours => hours?,
+    };
+    Ok(find_row(source, &hours, &id.to_string()).await?)
 }
 
 impl Estimate {
     fn of(selection: &Selection, listed: u64, rates: &Rates) -> Self {
-        let (logs, bytes) = (selection.chosen, selection.bytes);
+        // Rows of compacted hours cost next to nothing.
+        let (logs, bytes) = (selection.chosen - selection.rows, selection.bytes);
         let lists = listed.div_ceil(PAGE);
         Self {
             logs,

@@ -15,7 +15,9 @@ const PEEK: usize = 200;
 pub struct Selection {
     /// Logs that are read.
     pub chosen: u64,
-    /// Bytes of them, as stored.
+    /// Of them, how many are rows of compacted hours.
+    pub rows: u64,
+    /// Bytes of the others, as stored.
     pub bytes: u64,
     /// Logs that would have been read without `--max`.
     pub left_out: usize,
@@ -86,6 +88,7 @@ impl Chooser<'_> {
             return None;
         }
         self.selection.chosen += 1;
+        self.selection.rows += u64::from(entry.row.is_some());
         self.selection.bytes += entry.bytes;
         if let Some(told) = entry.told {
             let is_success = told.error_origin.is_none();

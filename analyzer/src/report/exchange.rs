@@ -119,8 +119,13 @@ mod tests {
     #[test]
     fn a_key_alone_makes_a_line_too() {
         let told = LogKey::parse(KEY).expect("a good key");
-        let entry =
-            Entry { key: KEY.to_owned(), bytes: 1, told: Some(told), time: told.started_at };
+        let entry = Entry {
+            key: KEY.to_owned(),
+            bytes: 1,
+            told: Some(told),
+            time: told.started_at,
+            row: None,
+        };
         assert_eq!(
             Line::of_key(&entry).text(&TimeZone::UTC),
             "02:41:07  openai       503  3fa9c1d2      -                      -  cpx_01a200ea080c7b3e9f1c2d4a5b6c7d8e"

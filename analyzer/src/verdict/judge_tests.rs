@@ -92,6 +92,7 @@ fn what_was_not_read_forbids_certainty_unless_keys_decided() {
         key: "logs/x".to_owned(),
         why: "broken".to_owned(),
         denied: false,
+        gone: false,
     });
     assert_eq!(verdict(HIGH_DEMAND, &partial).1, Confidence::Likely);
     let mut capped = evidence(&[ours]);

@@ -1,0 +1,221 @@
+//! Questions over compacted hours: the same answers as over the logs that they were made of, each
+//! exchange once, also while logs expire, come late, or are compacted just now.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use analyzer::logs::scan::{Consent, scan};
+use analyzer::logs::source::{
+    Depth, FolderSource, Listing, LogSource, Part, Piece, Rates, SourceError, Span, Version,
+};
+use analyzer::question::{Filters, Question};
+use analyzer::text::recognise::recognise;
+use analyzer::window::Window;
+use benches::corpus::{Bodies, Corpus, Plan, Query};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::common::{Bucket, Folder, analyzer, object, run, server_error};
+
+const WINDOW: [&str; 4] = ["--since", "2026-11-22T00:00:00Z", "--until", "2026-11-22T04:00:00Z"];
+
+fn plan(objects: usize, seed: u64) -> Plan {
+    let since = "2026-11-22T01:00:00Z".parse().expect("a moment");
+    Plan { seed, objects, since, hours: 2, bodies: Bodies::Small }
+}
+
+fn compact(folder: &Folder) {
+    let mut command = analyzer(&["compact", "--date", "2026-11-22", "--source"]);
+    command.arg(folder.path());
+    run(command, "").ends(0);
+}
+
+/// All of an answer but what reading it took, and what is quoted: bodies of successes are not read.
+fn essence(mut answer: Value) -> Value {
+    for field in ["scanned", "quoted", "say"] {
+        answer[field] = Value::Null;
+    }
+    answer
+}
+
+fn ask(folder: &Folder, query: &str, more: &[&str]) -> Value {
+    folder.ask(&[&[query], &WINDOW[..], more].concat()).json()
+}
+
+#[test]
+fn every_question_has_the_same_answer_before_and_after_and_when_the_logs_have_expired() {
+    let corpus = Corpus::new(&plan(800, 21));
+    let folder = Folder::of(&corpus.objects);
+    let ask_all = || Query::ALL.map(|query| essence(ask(&folder, query.text(), &[])));
+    let before = ask_all();
+    compact(&folder);
+    assert_eq!(ask_all(), before, "compacted, and the logs still there");
+    fs::remove_dir_all(folder.path().join("logs")).expect("expired");
+    assert_eq!(ask_all(), before, "nothing but compacted hours");
+    for query in Query::ALL {
+        let truth = corpus.truth(query, plan(0, 0).since, plan(0, 0).until());
+        let counts: Value = serde_json::to_value(&truth.counts).expect("JSON");
+        assert_eq!(ask(&folder, query.text(), &[])["counts"], counts, "{query:?}");
+    }
+}
+
+#[test]
+fn with_all_successes_that_quote_are_found_in_compacted_bodies_too() {
+    let corpus = Corpus::new(&plan(500, 22));
+    let folder = Folder::of(&corpus.objects);
+    let quoted = |query: Query| ask(&folder, query.text(), &["--all"])["quoted"].clone();
+    let before = Query::ALL.map(quoted);
+    assert!(before.iter().any(|count| *count != json!(0)), "{before:?}");
+    compact(&folder);
+    assert_eq!(Query::ALL.map(quoted), before);
+}
+
+#[test]
+fn late_logs_beside_a_compacted_hour_count_and_nothing_counts_twice() {
+    let corpus = Corpus::with_outcomes(&plan(300, 23));
+    let folder = Folder::of(&corpus.objects[..200]);
+    compact(&folder);
+    let count = || ask(&folder, "temporary errors", &[]);
+    let first = count()["counts"]["openai"].as_u64().expect("some");
+    for number in 0..3 {
+        folder.put_object(&object(&server_error(number, "2026-11-22T01:30:00.000Z")));
+    }
+    assert_eq!(count()["counts"]["openai"], first + 3);
+    assert_eq!(count()["scanned"]["duplicates"], 0);
+    compact(&folder);
+    assert_eq!(count()["counts"]["openai"], first + 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_of_compacted_hours_cost_no_get_of_a_log_and_no_body() {
+    let mut records: Vec<_> =
+        (0..40).map(|n| server_error(n, &format!("2026-11-22T02:00:{n:02}.000Z"))).collect();
+    // Bodies that do not pack, of successes: who reads them is told by the bytes that were read.
+    for record in &mut records[20..] {
+        record.error = None;
+        record.status = 200;
+        record.response_body = (0..60_000_u64)
+            .map(|n| char::from(b' ' + u8::try_from(n * n * 7 % 89).unwrap_or(0)))
+            .collect();
+    }
+    let objects: Vec<_> = records.iter().map(object).collect();
+    let bucket = Bucket::of(&objects).await;
+    run(bucket.analyzer(&["compact", "--date", "2026-11-22"]), "").ends(0);
+    let before = bucket.0.counts().get;
+    let json = bucket.ask(&["temporary errors", "--since", "2026-11-22"]).ends(0).json();
+    assert_eq!(json["counts"], json!({"openai": 20}));
+    let gets = bucket.0.counts().get - before;
+    assert!(gets <= 6, "{gets} GETs for one hour");
+}
+
+/// A folder in which all logs expire while somebody reads: their hours are compacted between the
+/// listing of the hours and that of the logs, or only after both.
+struct Expiring {
+    folder: FolderSource,
+    /// Listings of compacted hours that find none yet.
+    unseen: AtomicUsize,
+}
+
+impl LogSource for Expiring {
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        depth: Depth,
+    ) -> BoxFuture<'a, Result<Listing, SourceError>> {
+        let before = |left: usize| left.checked_sub(1);
+        let is_hours = prefix.starts_with("parquet/");
+        let (set, fetch) = (Ordering::SeqCst, Ordering::SeqCst);
+        if is_hours && self.unseen.fetch_update(set, fetch, before).is_ok() {
+            return Box::pin(std::future::ready(Ok(Listing::default())));
+        }
+        self.folder.list(prefix, depth)
+    }
+
+    fn get<'a>(&'a self, key: &'a str, _: Part) -> BoxFuture<'a, Result<Bytes, SourceError>> {
+        let gone = SourceError::Missing(format!("cannot read `{key}`: expired"));
+        Box::pin(std::future::ready(Err(gone)))
+    }
+
+    fn read<'a>(
+        &'a self,
+        key: &'a str,
+        span: Span,
+        of: Option<&'a Version>,
+    ) -> BoxFuture<'a, Result<Piece, SourceError>> {
+        self.folder.read(key, span, of)
+    }
+
+    fn concurrency(&self) -> usize {
+        4
+    }
+
+    fn rates(&self) -> Rates {
+        Rates::DISK
+    }
+
+    fn place(&self) -> String {
+        self.folder.place()
+    }
+}
+
+#[tokio::test]
+async fn logs_that_expire_while_somebody_reads_are_read_from_their_hours() {
+    let objects: Vec<_> = (0..20)
+        .map(|n| object(&server_error(n, &format!("2026-11-22T02:00:{n:02}.000Z"))))
+        .collect();
+    let folder = Folder::of(&objects);
+    compact(&folder);
+    let moment = |text: &str| text.parse::<Timestamp>().expect("a moment");
+    let window =
+        Window { since: moment("2026-11-22T01:00:00Z"), until: moment("2026-11-22T03:00:00Z") };
+    let question = Question {
+        recognised: recognise("temporary errors"),
+        now: window.until,
+        window,
+        filters: Filters::default(),
+        all: false,
+        max: None,
+    };
+    // The window lies in one day, which is listed once each time.
+    for unseen in 0..=2 {
+        let folder = FolderSource::open(folder.path()).expect("a folder");
+        let source = Arc::new(Expiring { folder, unseen: AtomicUsize::new(unseen) });
+        let scanned = scan(source, &question, Consent::Given, |_, _| ()).await.expect("readable");
+        assert_eq!(scanned.logs.entries.len(), 20, "{unseen}");
+        assert_eq!(scanned.reading.exchanges.len(), 20, "{unseen}: each once");
+        assert!(scanned.reading.unread.is_empty(), "{unseen}: {:?}", scanned.reading.unread);
+    }
+}
+
+#[test]
+fn one_exchange_is_shown_whole_after_its_log_has_expired() {
+    let records: Vec<_> =
+        (0..5).map(|n| server_error(n, &format!("2026-11-22T02:00:0{n}.000Z"))).collect();
+    let objects: Vec<_> = records.iter().map(object).collect();
+    let folder = Folder::of(&objects);
+    let show = |id: &str, more: &[&str]| {
+        let mut command = analyzer(&["show", id, "--since", "2026-11-21", "--source"]);
+        command.arg(folder.path()).args(more);
+        run(command, "")
+    };
+    let ids = [
+        &records[3].exchange_id,
+        records[3].upstream.as_ref().and_then(|it| it.request_id.as_ref()).expect("an id"),
+    ];
+    let outputs = || {
+        ids.map(|id| [&["--json"][..], &["--body"], &[]].map(|more| show(id, more).ends(0).stdout))
+    };
+    let before = outputs();
+    let text = format!("unexpected status 500: something, request id: {}", ids[0]);
+    let answer = essence(ask(&folder, &text, &[]));
+    assert_eq!(answer["counts"], json!({"openai": 1}), "{answer}");
+    compact(&folder);
+    assert_eq!(outputs(), before, "compacted");
+    fs::remove_dir_all(folder.path().join("logs")).expect("expired");
+    assert_eq!(outputs(), before, "expired");
+    assert_eq!(essence(ask(&folder, &text, &[])), answer, "the verdict by its id");
+    show("cpx_01a200ea080c7b3e9f1c2d4affffffff", &[]).ends(1);
+}
