@@ -18,4 +18,6 @@ pub mod verdict;
 pub mod inquire;
 pub mod report;
 pub mod compact;
+#[cfg(feature = "sql")]
+pub mod sql;
 pub mod tail;

@@ -11,6 +11,8 @@ mod capacity;
 mod validate;
 mod recover;
 mod compact;
+#[cfg(feature = "sql")]
+mod sql;
 mod permissions;
 
 use std::borrow::Cow;
@@ -55,6 +57,9 @@ enum Command {
     Recover(recover::RecoverArguments),
     /// Turn the logs of closed hours into one Parquet file each: logs/ to parquet/
     Compact(compact::CompactArguments),
+    /// Ask in SQL: raw logs and compacted hours as one table, `exchanges`
+    #[cfg(feature = "sql")]
+    Sql(sql::SqlArguments),
     /// Print the smallest IAM policy for a command
     Permissions(permissions::PermissionsArguments),
 }
@@ -90,6 +95,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Validate(arguments) => validate::run(arguments).await,
             Command::Recover(arguments) => recover::run(arguments).await,
             Command::Compact(arguments) => compact::run(arguments).await,
+            #[cfg(feature = "sql")]
+            Command::Sql(arguments) => Box::pin(sql::run(arguments)).await,
             Command::Permissions(arguments) => permissions::run(arguments).await,
         }
     });

@@ -10,11 +10,11 @@ use tokio::time::Instant;
 use super::gather::{Gathered, gather};
 use super::merge::{Ended, Merged, Watch, merge};
 use super::order::{Belief, Known, Order, hours_of, order};
-use super::plan::{Places, places};
 use super::publish::{Publication, PublishError, Publisher};
 use super::verify::{Found, read_back};
 use super::{CompactError, Compacted, Done, Options};
 use crate::hour::Hour;
+use crate::hour::places::{Places, places};
 use crate::hour::write::HourWriter;
 use crate::logs::source::LogSource;
 
@@ -76,7 +76,7 @@ impl Compactor {
     ///
     /// When the logs cannot be listed, or those whose keys tell no hour cannot be read.
     pub async fn with_logs(&mut self, hours: &[Hour]) -> Result<Vec<Hour>, CompactError> {
-        let Places { hours: mut found, untimed } = places(&*self.source, hours).await?;
+        let Places { hours: mut found, untimed } = places(&*self.source, Some(hours)).await?;
         found.extend(hours_of(&self.source, untimed, &mut self.known).await?);
         Ok(hours.iter().copied().filter(|hour| found.contains(hour)).collect())
     }

@@ -10,6 +10,7 @@ pub mod batch;
 pub mod record;
 pub mod write;
 pub mod file;
+pub(crate) mod places;
 pub mod parts;
 pub(crate) mod rows;
 

@@ -28,9 +28,12 @@ const FEW_DAYS: usize = 8;
 const ROWS: usize = 8_192;
 
 /// What a window consists of.
+#[derive(Default)]
 pub struct Parts {
     /// Compacted hours, oldest first.
     pub hours: Vec<HourFile>,
+    /// Which exchanges stand in each of them.
+    pub contents: Vec<Contents>,
     /// Logs that stand in none of these, newest first, one for each exchange as far as keys tell.
     pub logs: Vec<Entry>,
     /// Objects below `logs/` whose names are not those of logs.
@@ -127,11 +130,32 @@ pub async fn parts(source: &Arc<dyn LogSource>, window: &Window) -> Result<Parts
         None => opened.iter().any(|(_, contents)| contents.has(entry)),
     };
     let entries = logs.entries.into_iter().filter(|entry| !is_compacted(entry)).filter(is_new);
-    Ok(Parts {
-        logs: entries.collect(),
-        hours: opened.into_iter().map(|(file, _)| file).collect(),
-        unrecognised: logs.unrecognised,
-    })
+    let entries = entries.collect();
+    let (hours, contents) = opened.into_iter().unzip();
+    Ok(Parts { logs: entries, hours, contents, unrecognised: logs.unrecognised })
+}
+
+impl Parts {
+    /// Takes the parts of another window, too.
+    pub fn append(&mut self, mut other: Self) {
+        self.hours.append(&mut other.hours);
+        self.contents.append(&mut other.contents);
+        self.logs.append(&mut other.logs);
+        self.unrecognised.append(&mut other.unrecognised);
+    }
+
+    /// Takes logs that tell no hour, unless they stand in one; and leaves out what came twice, because
+    /// every window has those.
+    pub fn add_untimed(&mut self, untimed: Vec<Entry>) {
+        self.logs.extend(untimed);
+        let mut seen = HashSet::new();
+        let contents = &self.contents;
+        self.logs.retain(|entry| {
+            let is_untimed = Hour::of_log(&entry.key).is_none();
+            let is_compacted = is_untimed && contents.iter().any(|hour| hour.has(entry));
+            !is_compacted && seen.insert(entry.key.clone())
+        });
+    }
 }
 
 /// Opens an hour, and reads which exchanges stand in it; again, if it is replaced meanwhile.

@@ -1,0 +1,207 @@
+//! The table `exchanges`: what can hold an answer is listed when the query is planned, and read when it
+//! runs.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::DFSchema;
+use datafusion::datasource::TableType;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::union::UnionExec;
+
+use jiff::Timestamp;
+
+use super::hours::{OpenHours, partitioned};
+use super::raw::{Logs, Share};
+use super::{Tally, failed, prune};
+use crate::hour::Hour;
+use crate::hour::file::ReadError;
+use crate::hour::parts::{Parts, parts, published};
+use crate::hour::places::{Places, places};
+use crate::logs::source::LogSource;
+use crate::window::Window;
+
+/// The table.
+pub(super) struct Exchanges {
+    source: Arc<dyn LogSource>,
+    tally: Arc<Tally>,
+    /// The columns of a file.
+    of_file: SchemaRef,
+    /// These, and day and hour.
+    schema: SchemaRef,
+}
+
+impl std::fmt::Debug for Exchanges {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the exchanges of {}", self.source.place())
+    }
+}
+
+impl Exchanges {
+    pub(super) fn new(source: Arc<dyn LogSource>, tally: Arc<Tally>) -> Self {
+        let viewed = |field: &Arc<Field>| match field.data_type() {
+            // Read from a page without a copy.
+            DataType::Utf8 => field.as_ref().clone().with_data_type(DataType::Utf8View),
+            _ => field.as_ref().clone(),
+        };
+        let of_file = Schema::new(
+            crate::hour::batch::schema().fields().iter().map(viewed).collect::<Vec<_>>(),
+        );
+        let schema = [of_file.fields().iter().cloned().collect(), partitions()].concat();
+        Self { source, tally, of_file: Arc::new(of_file), schema: Arc::new(Schema::new(schema)) }
+    }
+
+    /// Lists what can hold an answer.
+    async fn list(&self, predicate: Option<&Arc<dyn PhysicalExpr>>) -> Result<Parts> {
+        let failed = |error| failed(error, &self.tally);
+        let listed = |error| failed(ReadError::Source(error));
+        let Places { hours: mut all, untimed } =
+            places(&*self.source, None).await.map_err(listed)?;
+        let ever = Window { since: Timestamp::MIN, until: Timestamp::MAX };
+        all.extend(published(&self.source, &ever).await.map_err(failed)?);
+        let hours = prune::hours(all.into_iter().collect(), predicate, &self.schema)?;
+        let mut found = Parts::default();
+        let mut windows: Vec<Window> = Vec::new();
+        for hour in &hours {
+            match windows.last_mut().filter(|last| last.until == hour.start()) {
+                Some(last) => last.until = hour.next().start(),
+                None => windows.push(hour.window()),
+            }
+        }
+        for window in windows {
+            found.append(parts(&self.source, &window).await.map_err(failed)?);
+        }
+        // Logs that tell no hour are of whatever hour their records say.
+        let kept: HashSet<Hour> = hours.into_iter().collect();
+        found.add_untimed(untimed);
+        found.hours.retain(|file| kept.contains(&file.hour()));
+        found.logs.retain(|entry| Hour::of_log(&entry.key).is_none_or(|hour| kept.contains(&hour)));
+        found.logs = prune::logs(found.logs, predicate, &self.schema)?;
+        Ok(found)
+    }
+
+    fn scan_hours(
+        &self,
+        state: &dyn Session,
+        found: &Parts,
+        projection: Option<&Vec<usize>>,
+        predicate: Option<&Arc<dyn PhysicalExpr>>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let table = TableSchema::builder(Arc::clone(&self.of_file))
+            .with_table_partition_cols(partitions())
+            .build();
+        let files = OpenHours::new(&found.hours, Arc::clone(&self.tally));
+        let mut source = ParquetSource::new(table)
+            .with_parquet_file_reader_factory(Arc::new(files))
+            .with_pushdown_filters(true)
+            .with_reorder_filters(true)
+            .with_enable_page_index(true);
+        if let Some(predicate) = predicate {
+            source = source.with_predicate(Arc::clone(predicate));
+        }
+        let most = state.config().target_partitions().max(1);
+        let mut groups = vec![Vec::new(); most.min(found.hours.len())];
+        let count = groups.len();
+        for (at, file) in found.hours.iter().enumerate() {
+            groups[at % count].push(partitioned(file));
+        }
+        let groups = groups.into_iter().map(FileGroup::new).collect();
+        // Nothing is asked of this store: every byte comes from the files that are open.
+        let store = ObjectStoreUrl::local_filesystem();
+        let config = FileScanConfigBuilder::new(store, Arc::new(source))
+            .with_file_groups(groups)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+
+    fn scan_logs(
+        &self,
+        state: &dyn Session,
+        found: Parts,
+        projection: Option<&Vec<usize>>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let of = state.config().target_partitions().clamp(1, found.logs.len().max(1));
+        let logs = Arc::new(Logs {
+            source: Arc::clone(&self.source),
+            entries: found.logs,
+            compacted: found.contents,
+            tally: Arc::clone(&self.tally),
+            seen: Mutex::default(),
+        });
+        let share = |part| {
+            let (logs, schema) = (Arc::clone(&logs), Arc::clone(&self.schema));
+            Arc::new(Share { logs, part, of, schema }) as Arc<dyn PartitionStream>
+        };
+        let shares = (0..of).map(share).collect();
+        let schema = Arc::clone(&self.schema);
+        let plan = StreamingTableExec::try_new(schema, shares, projection, [], false, limit)?;
+        Ok(Arc::new(plan))
+    }
+}
+
+fn partitions() -> Vec<Arc<Field>> {
+    ["day", "hour"].map(|name| Arc::new(Field::new(name, DataType::Utf8View, false))).to_vec()
+}
+
+#[async_trait]
+impl TableProvider for Exchanges {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        // They spare reading, and are applied to whatever is read once more.
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let predicate = match conjunction(filters.to_vec()) {
+            None => None,
+            Some(filter) => {
+                let schema = DFSchema::try_from(self.schema.as_ref().clone())?;
+                Some(state.create_physical_expr(filter, &schema)?)
+            }
+        };
+        let found = self.list(predicate.as_ref()).await?;
+        let mut plans = Vec::new();
+        if !found.hours.is_empty() {
+            plans.push(self.scan_hours(state, &found, projection, predicate.as_ref(), limit)?);
+        }
+        if !found.logs.is_empty() || plans.is_empty() {
+            plans.push(self.scan_logs(state, found, projection, limit)?);
+        }
+        match plans.len() {
+            1 => plans.pop().ok_or_else(|| DataFusionError::Internal("no plan".to_owned())),
+            _ => UnionExec::try_new(plans),
+        }
+    }
+}
