@@ -18,6 +18,7 @@ pub mod verdict;
 pub mod inquire;
 pub mod report;
 pub mod compact;
+pub mod job;
 #[cfg(feature = "sql")]
 pub mod sql;
 pub mod tail;

@@ -1,7 +1,11 @@
-//! `analyzer`: see `analyzer --help`.
+//! `analyzer`: see `analyzer --help`. Under Lambda the same binary is the scheduled compaction.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    analyzer::cli::run(std::env::args_os())
+    if analyzer::job::is_here() {
+        analyzer::job::run()
+    } else {
+        analyzer::cli::run(std::env::args_os())
+    }
 }

@@ -22,6 +22,7 @@ mod cloudwatch;
 mod recover;
 mod compact;
 mod compacted;
+mod job;
 mod sql;
 mod compact_crash;
 mod deployment;
