@@ -23,6 +23,7 @@ mod recover;
 mod compact;
 mod compacted;
 mod job;
+mod engines;
 mod sql;
 mod compact_crash;
 mod deployment;

@@ -111,6 +111,13 @@ struct QuarantinedPage {
     why: String,
 }
 
+/// Renders the JSON Schema of the result.
+pub(super) fn schema() -> String {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    let schema = settings.into_generator().into_root_schema_for::<CompactPage>();
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+}
+
 pub(super) async fn run(arguments: CompactArguments) -> Result<Exit, Failure> {
     let now = current_time();
     let named = arguments.place.resolve().await?;

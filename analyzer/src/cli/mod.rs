@@ -14,6 +14,7 @@ mod compact;
 #[cfg(feature = "sql")]
 mod sql;
 mod permissions;
+mod schema;
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -60,6 +61,8 @@ enum Command {
     /// Ask in SQL: raw logs and compacted hours as one table, `exchanges`
     #[cfg(feature = "sql")]
     Sql(sql::SqlArguments),
+    /// Print the contracts: JSON Schemas, the tables for Athena, the columns
+    Schema(schema::SchemaArguments),
     /// Print the smallest IAM policy for a command
     Permissions(permissions::PermissionsArguments),
 }
@@ -97,6 +100,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Compact(arguments) => compact::run(arguments).await,
             #[cfg(feature = "sql")]
             Command::Sql(arguments) => Box::pin(sql::run(arguments)).await,
+            Command::Schema(arguments) => schema::run(&arguments),
             Command::Permissions(arguments) => permissions::run(arguments).await,
         }
     });
