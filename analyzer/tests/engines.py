@@ -21,6 +21,23 @@ if engine == "duckdb":
         return connection.sql(question).fetchall()
 
     types = {row[0]: row[1] for row in ask("DESCRIBE exchanges")}
+elif engine == "chdb":
+    import chdb.session
+
+    session = chdb.session.Session()
+    session.query(
+        "CREATE VIEW exchanges AS SELECT * FROM "
+        f"file('{files}/*/*/*.parquet', Parquet) SETTINGS session_timezone = 'UTC'"
+    )
+
+    def ask(question):
+        return json.loads(str(session.query(question, "JSONCompact")))["data"]
+
+    # Which columns are never null is no part of a type elsewhere.
+    types = {
+        row[0]: row[1].removeprefix("Nullable(").removesuffix(")") if row[1].startswith("Nullable(") else row[1]
+        for row in ask("DESCRIBE TABLE exchanges")
+    }
 else:
     from pyspark.sql import SparkSession
 

@@ -1,5 +1,5 @@
 //! Every engine reads what is compacted: the same answers to a dozen questions, the same types, the same
-//! texts, from the same files. DuckDB always, Spark where `check.sh --all` has installed it.
+//! texts, from the same files. DuckDB always, Spark and chdb where `check.sh --all` has installed them.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -95,7 +95,10 @@ fn agrees(python: &str, engine: &str, name: impl Fn(Kind) -> &'static str) {
 fn python(variable: &str) -> Option<String> {
     let python = std::env::var(variable).ok().filter(|path| !path.is_empty());
     if python.is_none() {
-        eprintln!("SKIPPED: {variable} names no Python; `scripts/check.sh` sets it");
+        #[expect(clippy::print_stderr, reason = "whoever runs the tests is to see it")]
+        {
+            eprintln!("SKIPPED: {variable} names no Python; `scripts/check.sh` sets it");
+        }
     }
     python
 }
@@ -110,6 +113,19 @@ fn duckdb_agrees() {
         Kind::Long => "BIGINT",
         Kind::Double => "DOUBLE",
         Kind::Boolean => "BOOLEAN",
+    });
+}
+
+#[test]
+fn chdb_agrees() {
+    let Some(python) = python("CODEX_PROXY_TEST_CHDB") else { return };
+    agrees(&python, "chdb", |kind| match kind {
+        Kind::Text => "String",
+        Kind::Time => "DateTime64(3, 'UTC')",
+        Kind::Int => "Int32",
+        Kind::Long => "Int64",
+        Kind::Double => "Float64",
+        Kind::Boolean => "Bool",
     });
 }
 

@@ -62,7 +62,7 @@ async fn invoke(lambda: &Lambda, event: &Value) -> Value {
 async fn a_schedule_compacts_each_hour_once_it_is_closed_and_late_logs_with_the_next() {
     let corpus = recent(90, 3);
     let bucket = Bucket::of(&corpus.objects[..60]).await;
-    let lambda = function(&bucket, Duration::from_secs(60)).await;
+    let lambda = function(&bucket, Duration::from_mins(1)).await;
     let report = invoke(&lambda, &json!({"run": "hourly"})).await;
     assert_eq!(report["added"], 60, "{report}");
     assert_same(&rows(source(&bucket).await).await, &corpus.known[..60]);
@@ -83,7 +83,7 @@ async fn it_stops_before_its_deadline_says_what_is_left_and_the_next_run_goes_on
     let stopped = invoke_to(&lambda, &json!({}), false).await;
     assert_eq!(stopped["left"].as_array().map(Vec::len), Some(3), "{stopped}");
     assert_eq!(bucket.0.counts().put, 0);
-    let lambda = function(&bucket, Duration::from_secs(60)).await;
+    let lambda = function(&bucket, Duration::from_mins(1)).await;
     assert_eq!(invoke(&lambda, &json!({})).await["added"], 60);
     assert_same(&rows(source(&bucket).await).await, &corpus.known);
 }
@@ -92,7 +92,7 @@ async fn it_stops_before_its_deadline_says_what_is_left_and_the_next_run_goes_on
 async fn an_hour_that_fails_fails_the_run_and_the_others_are_done() {
     let corpus = recent(60, 3);
     let bucket = Bucket::of(&corpus.objects).await;
-    let lambda = function(&bucket, Duration::from_secs(60)).await;
+    let lambda = function(&bucket, Duration::from_mins(1)).await;
     bucket.0.fail_next(Operation::Put, Failure::AccessDenied, 1);
     let failed = invoke_to(&lambda, &json!({}), false).await;
     assert!(
@@ -107,7 +107,7 @@ async fn an_hour_that_fails_fails_the_run_and_the_others_are_done() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_it_cannot_do_is_an_answer_and_not_a_crash() {
     let bucket = Bucket::new().await;
-    let lambda = function(&bucket, Duration::from_secs(60)).await;
+    let lambda = function(&bucket, Duration::from_mins(1)).await;
     for (event, said) in [
         (json!({"run": "weekly"}), "weekly"),
         (json!({"date": "2026-13-01"}), "2026-13-01"),

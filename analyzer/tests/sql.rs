@@ -41,9 +41,10 @@ fn by_origin(known: &[Known]) -> Vec<Value> {
     for known in known {
         *counts.entry(known.failure.as_ref().map(|it| it.origin.as_str())).or_default() += 1;
     }
-    let row = |(origin, n): (&Option<&str>, &u64)| json!({"error_origin": origin, "n": n});
+    let row = |(origin, n): (Option<&str>, u64)| json!({"error_origin": origin, "n": n});
     // NULLs come last, as in PostgreSQL and DuckDB.
-    let (none, some): (Vec<_>, Vec<_>) = counts.iter().partition(|(origin, _)| origin.is_none());
+    let (none, some): (Vec<_>, Vec<_>) =
+        counts.into_iter().partition(|(origin, _)| origin.is_none());
     some.into_iter().chain(none).map(row).collect()
 }
 

@@ -5,6 +5,7 @@
 //! one set of credentials.
 
 pub mod permission;
+pub mod policy;
 pub mod deployment;
 pub mod cloudwatch;
 pub mod capacity;

@@ -234,29 +234,24 @@ fn failure(error: &CompactError) -> Failure {
 
 /// Says in a line what came of an hour.
 fn line(of: &Compacted) -> String {
-    let mut line = format!("{}  {:<9}", of.hour, of.done.name());
-    match of.done {
-        Done::Unchanged => line.push_str(&format!("  {} rows", grouped(of.rows))),
-        Done::Planned => {
-            let logs = count(of.added, "log");
-            line.push_str(&format!("  {logs} to read, {}", bytes(of.log_bytes)));
+    let (rows, added) = (grouped(of.rows), grouped(of.added));
+    let (from, to) = (bytes(of.log_bytes), bytes(of.file_bytes));
+    let what = match of.done {
+        Done::Empty | Done::Unchanged => format!("{rows} rows"),
+        Done::Planned => format!("{} to read, {from}", count(of.added, "log")),
+        Done::Published | Done::Updated => {
+            format!("{rows} rows, {added} new from {from} of logs; {to}")
         }
-        _ => {
-            let (rows, added) = (grouped(of.rows), grouped(of.added));
-            let (from, to) = (bytes(of.log_bytes), bytes(of.file_bytes));
-            line.push_str(&format!("  {rows} rows, {added} new from {from} of logs; {to}"));
-        }
-    }
-    for (number, what) in [
+    };
+    let odd = [
         (of.duplicates.len(), "duplicate"),
         (of.quarantined.len(), "bad object"),
         (of.gone.len(), "log gone"),
-    ] {
-        if number > 0 {
-            line.push_str(&format!(", {}", count(number as u64, what)));
-        }
-    }
-    line
+    ];
+    let odd = odd.iter().filter(|(number, _)| *number > 0);
+    let odd: String =
+        odd.map(|(number, of)| ", ".to_owned() + &count(*number as u64, of)).collect();
+    format!("{}  {:<9}  {what}{odd}", of.hour, of.done.name())
 }
 
 /// Names the logs that became no row.

@@ -5,7 +5,8 @@ use clap::Args;
 use super::named::Named;
 use super::{Exit, Failure, print, say};
 use crate::aws::deployment::Deployment;
-use crate::aws::permission::{self, Asking};
+use crate::aws::permission::Asking;
+use crate::aws::policy::{self, Places};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -35,8 +36,8 @@ pub(super) async fn run(arguments: PermissionsArguments) -> Result<Exit, Failure
     let PermissionsArguments { command, named, source, json: _ } = arguments;
     let deployment = Deployment::resolve(named.names(source)).await;
     let commands = command.as_ref().map_or(&Asking::ALL[..], std::slice::from_ref);
-    let places = permission::Places::of(&deployment);
-    let policy = permission::policy(commands, &places);
+    let places = Places::of(&deployment);
+    let policy = policy::policy(commands, &places);
     let json = serde_json::to_string_pretty(&policy).unwrap_or_default();
     print(&(json + "\n"));
     let mut said = Vec::new();

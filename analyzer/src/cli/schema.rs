@@ -18,7 +18,7 @@ pub(super) struct SchemaArguments {
     /// Which contract
     #[arg(value_enum, default_value = "record", value_name = "WHAT")]
     of: Contract,
-    /// Where the logs are, for the tables of Athena: s3://BUCKET[/PREFIX]
+    /// Where the logs are, for the tables of Athena: `s3://BUCKET[/PREFIX]`
     #[arg(long, env = "ANALYZER_SOURCE", value_name = "PLACE")]
     source: Option<String>,
 }

@@ -77,11 +77,11 @@ pub(super) async fn run(arguments: SqlArguments) -> Result<Exit, Failure> {
         };
         match Box::pin(answer(&source, &query, arguments.memory_limit, format, to)).await {
             Err(Ended { error: SqlError::Changed, rows: 0 }) if left > 0 => {}
-            Err(Ended { error, rows }) => return Err(failure(error, rows)),
+            Err(Ended { error, rows }) => return Err(failure(&error, rows)),
             Ok(exit) => return Ok(exit),
         }
     }
-    Err(failure(SqlError::Changed, 0))
+    Err(failure(&SqlError::Changed, 0))
 }
 
 /// Why there is no answer, and how many rows of one were written.
@@ -173,8 +173,8 @@ fn usage(error: &str, hint: &str) -> Failure {
     Failure { error: error.to_owned(), hint: Some(hint.to_owned()), exit: Exit::Usage }
 }
 
-fn failure(error: SqlError, rows: usize) -> Failure {
-    let (hint, exit) = match &error {
+fn failure(error: &SqlError, rows: usize) -> Failure {
+    let (hint, exit) = match error {
         SqlError::Source(error) => return unreachable(error),
         SqlError::Query(_) => (
             "the one table is `exchanges`; `analyzer sql \"DESCRIBE exchanges\"` lists its columns",
@@ -186,10 +186,11 @@ fn failure(error: SqlError, rows: usize) -> Failure {
         SqlError::Changed => ("ask again", Exit::Partial),
         SqlError::Failed(_) => ("ask for less, or report it with the query", Exit::Partial),
     };
-    let mut text = printable(&error.to_string());
-    if rows > 0 {
-        text.push_str(&format!("; what was written until then, {rows} rows, is no answer"));
-    }
+    let said = printable(&error.to_string());
+    let text = match rows {
+        0 => said,
+        rows => format!("{said}; what was written until then, {rows} rows, is no answer"),
+    };
     Failure { error: text, hint: Some(hint.to_owned()), exit }
 }
 

@@ -93,7 +93,7 @@ impl Compactor {
             match Box::pin(self.attempt(hour, belief)).await? {
                 Attempt::Done(done) => return Ok(Compacted { attempts, ..done }),
                 Attempt::AskRecords if belief == Belief::Keys => belief = Belief::Records,
-                Attempt::AskRecords => last = "a record says two things of itself".to_owned(),
+                Attempt::AskRecords => "a record says two things of itself".clone_into(&mut last),
                 Attempt::Again(why) => last = why,
             }
             if attempts == ATTEMPTS {

@@ -65,12 +65,12 @@ impl Contents {
             for row in 0..batch.num_rows() {
                 let id = columns.text("exchange_id", row).unwrap_or_default();
                 let key = columns.text("source_key", row).unwrap_or_default();
-                match LogKey::parse(key).filter(|told| told.exchange_id.to_string() == id) {
-                    Some(told) => _ = contents.told.insert(told.exchange_id, hash(key)),
-                    None => {
-                        contents.ids.insert(id.to_owned());
-                        contents.keys.insert(key.to_owned());
-                    }
+                let told = LogKey::parse(key).filter(|told| told.exchange_id.to_string() == id);
+                if let Some(told) = told {
+                    contents.told.insert(told.exchange_id, hash(key));
+                } else {
+                    contents.ids.insert(id.to_owned());
+                    contents.keys.insert(key.to_owned());
                 }
             }
         }

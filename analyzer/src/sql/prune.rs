@@ -16,6 +16,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
 use jiff::{SignedDuration, Timestamp};
 use schemas::key::LogKey;
+use schemas::origin::Origin;
 
 use crate::hour::Hour;
 use crate::logs::list::Entry;
@@ -113,7 +114,7 @@ impl KeyStatistics<'_> {
                 Arc::new(keys.map(|key| Some(i32::from(key.status))).collect::<Int32Array>())
             }
             "error_origin" => {
-                let origins = keys.map(|key| key.error_origin.map(|origin| origin.as_str()));
+                let origins = keys.map(|key| key.error_origin.map(Origin::as_str));
                 Arc::new(origins.collect::<StringViewArray>())
             }
             "exchange_id" => {

@@ -149,6 +149,7 @@ impl MemoryS3 {
     /// Halts at a request, counted from 1 from now on: it is carried out or not, and never answered.
     /// What comes back is told when that happens, so that a test can kill its client at that very
     /// boundary.
+    #[must_use]
     pub fn halt_at(&self, request: usize, moment: Moment) -> oneshot::Receiver<()> {
         let (told, tell) = oneshot::channel();
         lock(&self.state).halt = Some((request, moment, told));

@@ -1,7 +1,7 @@
 //! Multipart uploads: parts that nobody sees until one request makes an object of them.
 //!
 //! The rules are S3's: a part but the last has 5 MiB at least, the parts come in order and with the
-//! ETags that they were given, and an upload that is completed or aborted is gone. Whether it may take
+//! entity tags that they were given, and an upload that is completed or aborted is gone. Whether it may take
 //! the place of what is there is decided under the same lock that puts it there.
 
 use std::collections::BTreeMap;
@@ -73,7 +73,7 @@ impl Uploads {
 }
 
 impl Upload {
-    /// Puts the parts together that were named; returns the bytes, and what its ETag ends in.
+    /// Puts the parts together that were named; returns the bytes, and what its entity tag ends in.
     pub(crate) fn join(&self, named: &[CompletedPart]) -> S3Result<(Bytes, String)> {
         let mut joined = BytesMut::new();
         let mut last = 0;

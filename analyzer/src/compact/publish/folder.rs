@@ -101,11 +101,10 @@ fn begin(path: &Path) -> io::Result<(PathBuf, File)> {
             created => created?,
         };
         match file.try_lock() {
-            // Somebody took it for one of a dead writer, just now.
-            Err(TryLockError::WouldBlock) => continue,
             Err(TryLockError::Error(error)) => return Err(error),
             Ok(()) if hidden.exists() => return Ok((hidden, file)),
-            Ok(()) => {}
+            // Somebody takes it for one of a dead writer, just now.
+            Ok(()) | Err(TryLockError::WouldBlock) => {}
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
