@@ -45,6 +45,7 @@ async fn invoke_to(lambda: &Lambda, event: &Value, succeeds: bool) -> Value {
     };
     let before = reports().len();
     let invoked = lambda.invoke(event.to_string()).await.expect("not throttled");
+    lambda.until_frozen().await;
     // What it wrote comes through a pipe.
     while reports().len() == before {
         tokio::time::sleep(Duration::from_millis(2)).await;

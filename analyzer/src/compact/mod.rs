@@ -1,9 +1,9 @@
 //! From the raw logs of an hour to its one Parquet file, without losing or doubling a row.
 //!
 //! An hour is compacted in four steps: its logs are listed and what is published is opened
-//! ([`gather`]); the logs that are not in it are put in order ([`order`]); both are merged into a new
-//! file ([`merge`]), which takes the place of the one that was read, or of none ([`publish`]); and what
-//! stands there now is read back ([`verify`]). If another compactor was quicker, or nobody knows, the
+//! (`gather`); the logs that are not in it are put in order (`order`); both are merged into a new
+//! file (`merge`), which takes the place of the one that was read, or of none ([`publish`]); and what
+//! stands there now is read back (`verify`). If another compactor was quicker, or nobody knows, the
 //! hour is begun anew. Nothing here deletes a log.
 //!
 //! What holds, whatever dies when (`tests/compact_*.rs`):

@@ -1,7 +1,7 @@
 //! A compacted hour: one Parquet file with a row for each exchange that began in it.
 //!
 //! A record becomes a [`row`], rows become Arrow columns ([`batch`]), columns become a file
-//! ([`write`]). A published one is opened by version ([`file`]); a window consists of hours and of the
+//! ([`mod@write`]). A published one is opened by version ([`mod@file`]); a window consists of hours and of the
 //! logs that are in none ([`parts`]). A row becomes the JSON of its record again ([`record`]) and goes
 //! the way of a log (`rows`). What the columns are stands in `schemas::columns`.
 

@@ -1,9 +1,9 @@
 //! SQL over everything: raw logs and compacted hours as one table, `exchanges`.
 //!
-//! A query comes in; batches of rows go out. What stands in [`prune`] decides which hours and which logs
-//! can hold an answer, before anything is read; [`table`] makes a plan of the rest: DataFusion's own
-//! Parquet scan over files that are pinned to one version ([`hours`]), and the logs that are in none
-//! ([`raw`]). Each exchange is in one of the two.
+//! A query comes in; batches of rows go out. What stands in `prune` decides which hours and which logs
+//! can hold an answer, before anything is read; `table` makes a plan of the rest: DataFusion's own
+//! Parquet scan over files that are pinned to one version (`hours`), and the logs that are in none
+//! (`raw`). Each exchange is in one of the two.
 
 mod prune;
 mod table;
