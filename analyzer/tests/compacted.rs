@@ -219,3 +219,24 @@ fn one_exchange_is_shown_whole_after_its_log_has_expired() {
     assert_eq!(essence(ask(&folder, &text, &[])), answer, "the verdict by its id");
     show("cpx_01a200ea080c7b3e9f1c2d4affffffff", &[]).ends(1);
 }
+
+#[test]
+fn a_damaged_hour_is_named_and_its_logs_are_read() {
+    let objects: Vec<_> =
+        (0..4).map(|n| object(&server_error(n, &format!("2026-11-22T02:00:0{n}.000Z")))).collect();
+    let folder = Folder::of(&objects);
+    compact(&folder);
+    let file = "parquet/day=2026-11-22/hour=02/exchanges.parquet";
+    let whole = fs::read(folder.path().join(file)).expect("compacted");
+    folder.put(file, &whole[..whole.len() - 9]);
+    let answer = folder.ask(&[&["temporary errors"], &WINDOW[..]].concat()).ends(4);
+    assert_eq!(answer.json()["counts"], json!({"openai": 4}), "{answer:?}");
+    assert!(answer.stderr.contains(file), "{answer:?}");
+    let mut command = analyzer(&["compact", "--date", "2026-11-22", "--source"]);
+    command.arg(folder.path());
+    let answer = run(command, "").ends(4);
+    assert!(
+        answer.stderr.contains(file),
+        "nothing takes the place of what nobody can read: {answer:?}"
+    );
+}

@@ -51,6 +51,8 @@ pub(crate) struct Listed {
     pub(crate) entries: Vec<Entry>,
     ids: HashSet<ExchangeId>,
     keys: HashSet<String>,
+    /// Files that are none of ours, or damaged: the logs of their hours are read, as far as they are there.
+    pub(crate) broken: Vec<Unread>,
 }
 
 impl Listed {
@@ -76,17 +78,31 @@ impl Hours {
         let hours = published(source, window).await?;
         let opened = stream::iter(hours).map(|hour| async move {
             loop {
-                let Some(file) = HourFile::open(source, hour).await? else { return Ok(None) };
-                match rows_of(&file).await {
-                    Ok(rows) => return Ok(Some((file, rows))),
+                let opened = match HourFile::open(source, hour).await {
+                    Ok(None) => return Ok(None),
+                    Ok(Some(file)) => rows_of(&file).await.map(|rows| (file, rows)),
+                    Err(error) => Err(error),
+                };
+                match opened {
+                    Ok(opened) => return Ok(Some(Ok(opened))),
                     Err(ReadError::Changed(_)) => {}
+                    Err(ReadError::Broken { key, why }) => {
+                        return Ok(Some(Err(Unread { key, why, denied: false, gone: false })));
+                    }
                     Err(error) => return Err(error),
                 }
             }
         });
         let opened: Vec<_> = opened.buffered(FILES).try_collect().await?;
         let (mut hours, mut listed) = (Self::default(), Listed::default());
-        for (file, rows) in opened.into_iter().flatten() {
+        for opened in opened.into_iter().flatten() {
+            let (file, rows) = match opened {
+                Ok(opened) => opened,
+                Err(broken) => {
+                    listed.broken.push(broken);
+                    continue;
+                }
+            };
             for (row, (key, started_at)) in rows.into_iter().enumerate() {
                 let told = LogKey::parse(&key);
                 let time = told.map_or(started_at, |told| told.started_at);

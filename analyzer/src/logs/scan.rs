@@ -122,11 +122,12 @@ pub async fn scan<T>(
         ControlFlow::Continue(())
     });
     let mut logs = walked.await?;
-    let (hours, rows) = if hides_hours {
+    let (hours, mut rows) = if hides_hours {
         Default::default()
     } else {
         Hours::open(&source, &window).await.map_err(SourceError::from)?
     };
+    let broken = std::mem::take(&mut rows.broken);
     let fresh = join(&mut logs, rows, waits);
     for entry in fresh.iter().filter(|entry| question.may_include(entry)) {
         paused.extend(chooser.take(entry));
@@ -145,6 +146,7 @@ pub async fn scan<T>(
     let of_rows = hours.read(&source, chosen_rows, Arc::clone(&row_aim)).await;
     let mut reading = reader.finish().await;
     reading.append(of_rows);
+    reading.unread.extend(broken);
     find_gone(&source, &logs.entries, &mut reading, &row_aim).await;
     reading.sort();
     let earlier = Box::pin(earlier(&source, question, &selection, &reading)).await;
