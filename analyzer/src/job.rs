@@ -1,8 +1,8 @@
 //! The scheduled compaction: the same binary as a Lambda function, invoked by a schedule of `EventBridge`.
 //!
 //! In comes an event that says which hours; out goes what came of them, as JSON and as a line in
-//! CloudWatch Logs. Hours are done one after another, oldest first, until the time that Lambda gives is
-//! nearly over. What is left then is an error, so that Lambda, the schedule, or its alarm brings it up
+//! CloudWatch Logs. Hours are done one after another, the youngest first, until the time that Lambda gives
+//! is nearly over. What is left then is an error, so that Lambda, the schedule, or its alarm brings it up
 //! again; and since a finished hour is only looked at, the next run goes on where this one stopped.
 
 use std::env;
@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::compact::plan::{last_closed, plan};
 use crate::compact::run::Compactor;
@@ -27,8 +27,8 @@ use crate::window::Window;
 const RESERVE: Duration = Duration::from_secs(10);
 /// Closed hours that the hourly run looks at: the last one, and two more, should a run have failed.
 const HOURLY: SignedDuration = SignedDuration::from_hours(3);
-/// How far back the daily run looks for late logs.
-const DAILY: SignedDuration = SignedDuration::from_hours(48);
+/// How far back the daily run looks for late logs: as long as logs are kept, if nobody says otherwise.
+const DAILY: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Tells whether this process is a Lambda function.
 #[must_use]
@@ -64,6 +64,10 @@ struct Report {
     added: u64,
     /// Objects that became no row, because they are no logs.
     quarantined: Vec<String>,
+    /// Logs of exchanges that have a row from another log.
+    duplicates: usize,
+    /// Logs that were deleted before they could be read.
+    gone: Vec<String>,
     /// Hours that were not compacted, and why.
     failed: Vec<String>,
     /// Hours for which there was no time left.
@@ -121,16 +125,18 @@ async fn compact(event: &Value, until: Instant) -> Result<Report, String> {
     let opened = source::open(&place).await.map_err(|error| error.to_string())?;
     let source: Arc<dyn LogSource> = opened.into();
     let publisher = publish::open(&place).await.map_err(|error| error.to_string())?;
-    let options = Options { bodies, dry_run: false };
+    // What somebody asked for by hand is not taken back by the schedule.
+    let options = Options { bodies, only_new: true, dry_run: false };
     let mut compactor = Compactor::new(source, publisher, options, Some(until));
-    let hours = compactor.with_logs(&hours).await.map_err(|error| error.to_string())?;
+    let listed = timeout_at(until + RESERVE / 2, compactor.with_logs(&hours)).await;
+    let listed = listed.map_err(|_| "there was no time to list the hours".to_owned())?;
     let mut report = Report::default();
-    for hour in hours {
-        if Instant::now() >= until {
-            report.left.push(hour.to_string());
-            continue;
+    // The youngest first: one that takes too long holds up what had its turn already.
+    for hour in listed.map_err(|error| error.to_string())?.into_iter().rev() {
+        match timeout_at(until, Box::pin(compactor.compact(hour))).await {
+            Ok(came) => report.take(hour, came),
+            Err(_) => report.left.push(hour.to_string()),
         }
-        report.take(hour, Box::pin(compactor.compact(hour)).await);
     }
     Ok(report)
 }
@@ -145,6 +151,8 @@ impl Report {
                 }
                 self.added += compacted.added;
                 self.quarantined.extend(compacted.quarantined.into_iter().map(|bad| bad.key));
+                self.duplicates += compacted.duplicates.len();
+                self.gone.extend(compacted.gone);
             }
             Err(CompactError::OutOfTime(_)) => self.left.push(hour.to_string()),
             Err(error) => self.failed.push(format!("{hour}: {error}")),
@@ -223,7 +231,7 @@ mod tests {
         ] {
             assert_eq!(hours_of(&event).expect("an event"), hourly, "{event}");
         }
-        assert_eq!(hours_of(&json!({"run": "daily"})).expect("an event").len(), 48);
+        assert_eq!(hours_of(&json!({"run": "daily"})).expect("an event").len(), 30 * 24);
         let day = hours_of(&json!({"date": "2026-11-22"})).expect("an event");
         assert_eq!(day, ["2026-11-22T00", "2026-11-22T01", "2026-11-22T02", "2026-11-22T03"]);
         let one = hours_of(&json!({"date": "2026-11-20", "hour": 7})).expect("an event");

@@ -17,6 +17,7 @@ pub mod aws;
 pub mod verdict;
 pub mod inquire;
 pub mod report;
+mod memory;
 pub mod compact;
 pub mod job;
 #[cfg(feature = "sql")]

@@ -44,7 +44,7 @@ pub(crate) async fn rows(source: Arc<dyn LogSource>) -> Vec<Row> {
     rows
 }
 
-async fn rows_of(folder: &Folder) -> Vec<Row> {
+pub(crate) async fn rows_of(folder: &Folder) -> Vec<Row> {
     rows(Arc::new(FolderSource::open(folder.path()).expect("a folder"))).await
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn assert_same(rows: &[Row], known: &[Known]) {
     assert!(by_key.is_empty(), "rows of no log: {:?}", by_key.keys());
 }
 
-fn compact(folder: &Folder, arguments: &[&str]) -> Answer {
+pub(crate) fn compact(folder: &Folder, arguments: &[&str]) -> Answer {
     let mut command = analyzer(&["compact", "--source"]);
     command.arg(folder.path()).args(arguments);
     run(command, "")

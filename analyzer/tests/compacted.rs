@@ -3,21 +3,18 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use analyzer::logs::scan::{Consent, scan};
-use analyzer::logs::source::{
-    Depth, FolderSource, Listing, LogSource, Part, Piece, Rates, SourceError, Span, Version,
-};
+use analyzer::logs::source::{FolderSource, SourceError};
 use analyzer::question::{Filters, Question};
 use analyzer::text::recognise::recognise;
 use analyzer::window::Window;
 use benches::corpus::{Bodies, Corpus, Plan, Query};
-use bytes::Bytes;
-use futures::future::BoxFuture;
+use benches::upstream::random_body;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::common::fading::{Fading, gone};
 use crate::common::{Bucket, Folder, analyzer, object, run, server_error};
 
 const WINDOW: [&str; 4] = ["--since", "2026-11-22T00:00:00Z", "--until", "2026-11-22T04:00:00Z"];
@@ -93,72 +90,49 @@ fn late_logs_beside_a_compacted_hour_count_and_nothing_counts_twice() {
 async fn errors_of_compacted_hours_cost_no_get_of_a_log_and_no_body() {
     let mut records: Vec<_> =
         (0..40).map(|n| server_error(n, &format!("2026-11-22T02:00:{n:02}.000Z"))).collect();
-    // Bodies that do not pack, of successes: who reads them is told by the bytes that were read.
-    for record in &mut records[20..] {
+    // Bodies that hardly pack, of successes: who reads them is told by the bytes that were read.
+    for (seed, record) in (0..).zip(&mut records[20..]) {
         record.error = None;
         record.status = 200;
-        record.response_body = (0..60_000_u64)
-            .map(|n| char::from(b' ' + u8::try_from(n * n * 7 % 89).unwrap_or(0)))
-            .collect();
+        record.response_body = String::from_utf8(random_body(seed, 60_000)).expect("text");
     }
     let objects: Vec<_> = records.iter().map(object).collect();
     let bucket = Bucket::of(&objects).await;
     run(bucket.analyzer(&["compact", "--date", "2026-11-22"]), "").ends(0);
-    let before = bucket.0.counts().get;
+    let before = bucket.0.counts();
     let json = bucket.ask(&["temporary errors", "--since", "2026-11-22"]).ends(0).json();
     assert_eq!(json["counts"], json!({"openai": 20}));
-    let gets = bucket.0.counts().get - before;
+    let after = bucket.0.counts();
+    let (gets, bytes) = (after.get - before.get, after.got_bytes - before.got_bytes);
     assert!(gets <= 6, "{gets} GETs for one hour");
+    assert!(bytes < 200_000, "{bytes} bytes, where the bodies alone have a million");
 }
 
-/// A folder in which all logs expire while somebody reads: their hours are compacted between the
-/// listing of the hours and that of the logs, or only after both.
-struct Expiring {
-    folder: FolderSource,
-    /// Listings of compacted hours that find none yet.
-    unseen: AtomicUsize,
+fn question() -> Question {
+    let moment = |text: &str| text.parse::<Timestamp>().expect("a moment");
+    let window =
+        Window { since: moment("2026-11-22T01:00:00Z"), until: moment("2026-11-22T03:00:00Z") };
+    Question {
+        recognised: recognise("temporary errors"),
+        now: window.until,
+        window,
+        filters: Filters::default(),
+        all: false,
+        max: None,
+    }
 }
 
-impl LogSource for Expiring {
-    fn list<'a>(
-        &'a self,
-        prefix: &'a str,
-        depth: Depth,
-    ) -> BoxFuture<'a, Result<Listing, SourceError>> {
-        let before = |left: usize| left.checked_sub(1);
-        let is_hours = prefix.starts_with("parquet/");
-        let (set, fetch) = (Ordering::SeqCst, Ordering::SeqCst);
-        if is_hours && self.unseen.fetch_update(set, fetch, before).is_ok() {
-            return Box::pin(std::future::ready(Ok(Listing::default())));
-        }
-        self.folder.list(prefix, depth)
-    }
-
-    fn get<'a>(&'a self, key: &'a str, _: Part) -> BoxFuture<'a, Result<Bytes, SourceError>> {
-        let gone = SourceError::Missing(format!("cannot read `{key}`: expired"));
-        Box::pin(std::future::ready(Err(gone)))
-    }
-
-    fn read<'a>(
-        &'a self,
-        key: &'a str,
-        span: Span,
-        of: Option<&'a Version>,
-    ) -> BoxFuture<'a, Result<Piece, SourceError>> {
-        self.folder.read(key, span, of)
-    }
-
-    fn concurrency(&self) -> usize {
-        4
-    }
-
-    fn rates(&self) -> Rates {
-        Rates::DISK
-    }
-
-    fn place(&self) -> String {
-        self.folder.place()
-    }
+#[tokio::test]
+async fn whoever_may_not_read_the_hours_gets_an_answer_from_the_logs() {
+    let folder = Folder::of(&[object(&server_error(1, "2026-11-22T02:00:01.000Z"))]);
+    compact(&folder);
+    let of_folder = FolderSource::open(folder.path()).expect("a folder");
+    let denied = |key: &str| SourceError::Denied(format!("cannot read `{key}`"));
+    let fails = move |key: &str| key.starts_with("parquet/").then(|| denied(key));
+    let source = Arc::new(Fading { folder: of_folder, fails, unseen: 0.into() });
+    let scanned = scan(source, &question(), Consent::Given, |_, _| ()).await.expect("readable");
+    assert_eq!(scanned.reading.exchanges.len(), 1);
+    assert!(scanned.hides_hours);
 }
 
 #[tokio::test]
@@ -168,22 +142,12 @@ async fn logs_that_expire_while_somebody_reads_are_read_from_their_hours() {
         .collect();
     let folder = Folder::of(&objects);
     compact(&folder);
-    let moment = |text: &str| text.parse::<Timestamp>().expect("a moment");
-    let window =
-        Window { since: moment("2026-11-22T01:00:00Z"), until: moment("2026-11-22T03:00:00Z") };
-    let question = Question {
-        recognised: recognise("temporary errors"),
-        now: window.until,
-        window,
-        filters: Filters::default(),
-        all: false,
-        max: None,
-    };
     // The window lies in one day, which is listed once each time.
     for unseen in 0..=2 {
         let folder = FolderSource::open(folder.path()).expect("a folder");
-        let source = Arc::new(Expiring { folder, unseen: AtomicUsize::new(unseen) });
-        let scanned = scan(source, &question, Consent::Given, |_, _| ()).await.expect("readable");
+        let fails = |key: &str| key.starts_with("logs/").then(|| gone(key));
+        let source = Arc::new(Fading { folder, fails, unseen: unseen.into() });
+        let scanned = scan(source, &question(), Consent::Given, |_, _| ()).await.expect("readable");
         assert_eq!(scanned.logs.entries.len(), 20, "{unseen}");
         assert_eq!(scanned.reading.exchanges.len(), 20, "{unseen}: each once");
         assert!(scanned.reading.unread.is_empty(), "{unseen}: {:?}", scanned.reading.unread);

@@ -8,16 +8,13 @@ use analyzer::logs::classify::Exchange;
 use analyzer::logs::list::list;
 use analyzer::logs::needle::Prefilter;
 use analyzer::logs::read::{Aim, read};
-use analyzer::logs::source::{
-    Depth, FolderSource, Listing, LogSource, Part, Piece, Rates, SourceError, Span, Version,
-};
+use analyzer::logs::source::{FolderSource, LogSource};
 use analyzer::window::Window;
 use benches::corpus::{Bodies, Corpus, Object, Plan, Query};
-use bytes::Bytes;
-use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use crate::common::fading::{self, Fading};
 use crate::common::{Bucket, Folder, object, server_error};
 
 const WINDOW: [&str; 4] = ["--since", "2026-11-22T01:00:00Z", "--until", "2026-11-22T03:00:00Z"];
@@ -175,51 +172,6 @@ fn a_large_log_that_is_one_is_read() {
     assert_eq!(json["counts"], json!({"openai": 2}));
 }
 
-/// A folder whose listing is out of date: one object is gone by the time of its GET.
-struct Vanishing {
-    folder: FolderSource,
-    gone: String,
-}
-
-impl LogSource for Vanishing {
-    fn list<'a>(
-        &'a self,
-        prefix: &'a str,
-        depth: Depth,
-    ) -> BoxFuture<'a, Result<Listing, SourceError>> {
-        self.folder.list(prefix, depth)
-    }
-
-    fn get<'a>(&'a self, key: &'a str, part: Part) -> BoxFuture<'a, Result<Bytes, SourceError>> {
-        if key == self.gone {
-            let gone = SourceError::Missing(format!("cannot read `{key}`: gone"));
-            return Box::pin(std::future::ready(Err(gone)));
-        }
-        self.folder.get(key, part)
-    }
-
-    fn read<'a>(
-        &'a self,
-        key: &'a str,
-        span: Span,
-        of: Option<&'a Version>,
-    ) -> BoxFuture<'a, Result<Piece, SourceError>> {
-        self.folder.read(key, span, of)
-    }
-
-    fn concurrency(&self) -> usize {
-        self.folder.concurrency()
-    }
-
-    fn rates(&self) -> Rates {
-        self.folder.rates()
-    }
-
-    fn place(&self) -> String {
-        self.folder.place()
-    }
-}
-
 #[tokio::test]
 async fn an_object_deleted_between_listing_and_reading_is_told_as_unread() {
     let objects =
@@ -227,7 +179,11 @@ async fn an_object_deleted_between_listing_and_reading_is_told_as_unread() {
     let folder = Folder::of(&objects);
     let gone = objects[1].key.clone();
     let source = FolderSource::open(folder.path()).expect("a folder");
-    let source = Arc::new(Vanishing { folder: source, gone: gone.clone() });
+    let fails = {
+        let gone = gone.clone();
+        move |key: &str| (key == gone).then(|| fading::gone(key))
+    };
+    let source = Arc::new(Fading { folder: source, fails, unseen: 0.into() });
     let window =
         Window { since: moment("2026-11-22T01:00:00Z"), until: moment("2026-11-22T03:00:00Z") };
     let logs = list(&*source, &window).await.expect("listable");

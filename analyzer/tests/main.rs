@@ -21,6 +21,7 @@ mod generated;
 mod cloudwatch;
 mod recover;
 mod compact;
+mod compact_odd;
 mod compacted;
 mod job;
 mod engines;

@@ -219,6 +219,8 @@ impl<'de> Visitor<'de> for RecordVisitor {
                 }
             }
         }
+        // An empty id is none: every record with one would be the same exchange.
+        view.exchange_id = view.exchange_id.filter(|id| !id.is_empty());
         Ok(view)
     }
 }

@@ -34,11 +34,15 @@ Examples:
   analyzer compact --date 2026-11-22                             a day, of UTC
   analyzer compact --date 2026-11-22 --hour 2                    an hour, closed or not
   analyzer compact --since 30d --dry-run                         what there is to do
-  analyzer compact --date 2026-11-22 --bodies errors             keep the bodies of failures only
+  analyzer compact --date 2026-11-22 --bodies errors             keep the bodies of failures only, for good
 
 Each hour becomes one file, parquet/day=YYYY-MM-DD/hour=HH/exchanges.parquet, by one conditional write:
 readers see the old file or the new one. A rerun takes in late logs, and changes nothing where there are
-none. No log is deleted. Hours are compacted 20 minutes after their end; times are UTC.")]
+none. No log is deleted. Hours are compacted 20 minutes after their end. --date and --hour are UTC, and so
+are the hours that are shown; --since means the time of this machine unless it says a zone.
+
+Bodies that are left out come back only while their logs are there. What a failure says of itself stays, up
+to 64 KiB, in error_body.")]
 pub(super) struct CompactArguments {
     #[command(flatten)]
     place: Place,
@@ -129,7 +133,7 @@ pub(super) async fn run(arguments: CompactArguments) -> Result<Exit, Failure> {
         say(&format!("note: left out {hours} from {first} on: closed from {closed} on"));
     }
     let publisher = publish::open(&named).await.map_err(|error| unreachable(&error))?;
-    let options = Options { bodies: arguments.bodies, dry_run: arguments.dry_run };
+    let options = Options { bodies: arguments.bodies, only_new: false, dry_run: arguments.dry_run };
     let mut compactor = Compactor::new(Arc::clone(&source), publisher, options, None);
     let hours = {
         let _listing = Waiting::on(|| "listing hours".to_owned());
@@ -160,11 +164,23 @@ pub(super) async fn run(arguments: CompactArguments) -> Result<Exit, Failure> {
             }
         }
     }
+    // Where nothing at all can be read, that is no partial answer.
+    let is_any = done.iter().any(|hour| hour.done != Done::Empty);
+    if let [(_, error @ CompactError::Unread { first, .. }), ..] = failed.as_slice()
+        && !is_any
+    {
+        let error = error.to_string();
+        return Err(Failure { error, ..unreachable(first) });
+    }
     let page = page(&done, &failed, &planned.open);
     if arguments.json {
         print(&(serde_json::to_string_pretty(&page).unwrap_or_default() + "\n"));
     } else {
-        print(&format!("{}\n", summary(&done, arguments.dry_run)));
+        let failed = match failed.len() {
+            0 => String::new(),
+            number => format!("; {} not compacted", count(number as u64, "hour")),
+        };
+        print(&format!("{}{failed}\n", summary(&done, arguments.dry_run)));
     }
     let is_whole = failed.is_empty()
         && done.iter().all(|hour| hour.quarantined.is_empty() && hour.gone.is_empty());
@@ -256,16 +272,17 @@ fn line(of: &Compacted) -> String {
 
 /// Names the logs that became no row.
 fn say_names(of: &Compacted) {
-    let bad = of.quarantined.iter().map(|bad| format!("{}: {}", bad.key, bad.why));
-    let gone = of.gone.iter().map(|key| format!("{key}: deleted before it could be read"));
-    let all: Vec<_> = bad.chain(gone).collect();
-    if all.is_empty() {
-        return;
-    }
-    let objects = count(all.len() as u64, "object");
-    say(&format!("warning: {}: {objects} became no row, and stay where they are", of.hour));
-    for line in all.iter().take(NAMED) {
-        say(&printable(&format!("  {line}")));
+    let bad = of.quarantined.iter().map(|bad| format!("{}: {}", bad.key, bad.why)).collect();
+    let gone = of.gone.clone();
+    let kinds: [(Vec<String>, &str, &str); 2] = [
+        (bad, "object", "became no row and stayed in place"),
+        (gone, "log", "deleted before it could be read"),
+    ];
+    for (names, thing, what) in kinds.iter().filter(|(names, ..)| !names.is_empty()) {
+        say(&format!("warning: {}: {} {what}", of.hour, count(names.len() as u64, thing)));
+        for name in names.iter().take(NAMED) {
+            say(&printable(&format!("  {name}")));
+        }
     }
 }
 

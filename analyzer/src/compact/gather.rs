@@ -3,14 +3,19 @@
 //! The logs are listed first and the file is opened after that, as every reader does it: what another
 //! compactor publishes in between is taken for what it is.
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry as MapEntry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use schemas::key::ExchangeId;
+
+use super::Options;
+use super::order::{Duplicate, Known, Untimed};
 use crate::hour::Hour;
 use crate::hour::file::{HourFile, ReadError};
 use crate::hour::parts::{Contents, open};
 use crate::hour::write::Bodies;
-use crate::logs::list::{Entry, folder_start, list};
+use crate::logs::list::{Entry, list};
 use crate::logs::source::LogSource;
 
 /// What there is to compact.
@@ -21,52 +26,58 @@ pub(super) struct Gathered {
     pub(super) bodies: Bodies,
     /// Logs that become rows, or may.
     pub(super) logs: Vec<Entry>,
-    /// Keys of logs whose exchange has a row, or gets one, from another log.
-    pub(super) duplicates: Vec<String>,
+    /// What those say whose keys tell no hour.
+    pub(super) known: Known,
+    /// Logs whose exchange has a row, or gets one, from another log.
+    pub(super) duplicates: Vec<Duplicate>,
     /// Whether rows that are published are to be made anew from their logs, where these are still there.
     pub(super) is_afresh: bool,
 }
 
-/// Gathers an hour.
+/// Gathers an hour, with those logs of it whose keys do not tell that, and without those that are spoiled.
 pub(super) async fn gather(
     source: &Arc<dyn LogSource>,
     hour: Hour,
-    bodies: Option<Bodies>,
+    options: Options,
+    untimed: &[Untimed],
+    spoiled: &HashSet<String>,
 ) -> Result<Gathered, ReadError> {
     let listed = list(&**source, &hour.window()).await.map_err(ReadError::Source)?;
     let published = open(source, hour).await?;
     let kept = published.as_ref().and_then(|(file, _)| file.bodies());
-    let bodies = bodies.or(kept).unwrap_or_default();
+    let bodies = if options.only_new { kept.or(options.bodies) } else { options.bodies.or(kept) };
+    let bodies = bodies.unwrap_or_default();
     // Bodies that are not in the file any more, or should not be, come from the logs once more.
     let is_afresh = published.is_some() && kept != Some(bodies);
-    let mut gathered =
-        Gathered { published: None, bodies, logs: Vec::new(), duplicates: Vec::new(), is_afresh };
-    let mut seen = HashSet::new();
+    let (mut logs, mut duplicates) = (Vec::new(), Vec::new());
+    let mut seen: HashMap<ExchangeId, String> = HashMap::new();
     // Oldest first, so that of two logs with one id the first is taken, as it is every time.
-    for mut entry in listed.entries.into_iter().rev() {
-        match Hour::of_log(&entry.key) {
-            Some(of) if of != hour => continue,
-            // Nobody knows better: then it has the same time in every hour that is asked about.
-            None if entry.time == hour.start() => {
-                entry.time = folder_start(&entry.key).unwrap_or(entry.time);
-            }
-            _ => {}
-        }
+    let of_hour = listed.entries.into_iter().rev().filter(|it| Hour::of_log(&it.key) == Some(hour));
+    let untold = untimed.iter().map(|(entry, _)| entry.clone());
+    for entry in of_hour.chain(untold).filter(|entry| !spoiled.contains(&entry.key)) {
         let contents = published.as_ref().map(|(_, contents)| contents);
-        if contents.is_some_and(|contents| contents.has_log(&entry.key)) && !is_afresh {
+        let has_log = contents.is_some_and(|contents| contents.has_log(&entry.key));
+        if has_log && !is_afresh {
             continue;
         }
-        let has_row = contents.is_some_and(|contents| contents.has(&entry));
-        let is_first = entry.told.is_none_or(|told| seen.insert(told.exchange_id));
-        let is_other = has_row && !contents.is_some_and(|contents| contents.has_log(&entry.key));
-        if is_first && !is_other {
-            gathered.logs.push(entry);
-        } else {
-            gathered.duplicates.push(entry.key);
+        if contents.is_some_and(|contents| contents.has(&entry)) && !has_log {
+            duplicates.push(Duplicate { key: entry.key, of: None });
+            continue;
+        }
+        match entry.told.map(|told| seen.entry(told.exchange_id)) {
+            None => logs.push(entry),
+            Some(MapEntry::Vacant(first)) => {
+                first.insert(entry.key.clone());
+                logs.push(entry);
+            }
+            Some(MapEntry::Occupied(first)) => {
+                let of = Some(first.get().clone());
+                duplicates.push(Duplicate { key: entry.key, of });
+            }
         }
     }
-    gathered.published = published;
-    Ok(gathered)
+    let known = untimed.iter().map(|(entry, answer)| (entry.key.clone(), answer.clone())).collect();
+    Ok(Gathered { published, bodies, logs, known, duplicates, is_afresh })
 }
 
 impl Gathered {

@@ -13,25 +13,25 @@ use futures::stream::{BoxStream, FuturesOrdered, StreamExt as _, TryStreamExt as
 use schemas::columns::COLUMNS;
 use tokio::time::Instant;
 
-use super::order::{Ordered, fetch, row_of};
+use super::order::{Ordered, Reads, UNDER_WAY, fetch, row_of};
 use super::publish::{PART_BYTES, Publication};
 use super::{CompactError, Quarantined};
 use crate::hour::Hour;
 use crate::hour::batch::Columns;
 use crate::hour::file::{HourFile, ReadError};
+use crate::hour::parts::Contents;
 use crate::hour::row::Row;
 use crate::hour::write::{HourWriter, Written};
 use crate::logs::decode::Decoder;
-use crate::logs::source::{LogSource, Part};
+use crate::logs::source::{LogSource, Part, SourceError};
 
-/// Bytes of logs, as stored, that are under way at a time.
-const UNDER_WAY: u64 = 16 << 20;
 /// Rows of a batch of the published file: with bodies of 16 MiB, too, a few fit into memory.
 const ROWS: usize = 16;
 
 /// What merging gave.
 pub(super) struct Merged {
-    pub(super) written: Written,
+    /// The end of the file; `None` where what looked new is no log, and nothing was written.
+    pub(super) written: Option<Written>,
     /// Rows that were not published before.
     pub(super) added: u64,
     /// Bytes of their logs.
@@ -66,16 +66,21 @@ pub(super) struct Watch<'a> {
 /// Merges, and hands the bytes over as they are done; all but the rest.
 pub(super) async fn merge(
     source: &Arc<dyn LogSource>,
-    published: Option<&HourFile>,
+    published: Option<&(HourFile, Contents)>,
+    is_afresh: bool,
     logs: Vec<Ordered>,
     mut writer: HourWriter,
     publication: &mut dyn Publication,
     watch: &Watch<'_>,
 ) -> Result<Merged, Ended> {
-    let mut old = OldRows::open(published)?;
+    let mut old = OldRows::open(published.map(|(file, _)| file))?;
     let mut new = NewRows::new(source, logs);
-    let (mut from_logs, mut anew, mut log_bytes) = (0, 0, 0);
-    let mut next = [old.next().await?, new.next(watch).await?];
+    let (mut added, mut log_bytes, mut is_anew) = (0, 0, false);
+    let mut next = [None, new.next(watch).await?];
+    let has_new = next[1].is_some() || is_afresh;
+    if has_new {
+        next[0] = old.next().await?;
+    }
     loop {
         let from_old = match &next {
             [None, None] => break,
@@ -84,7 +89,7 @@ pub(super) async fn merge(
             // A row that is made anew takes the place of the old one.
             [Some(was), Some(new)] if was.rank == new.rank => {
                 next[0] = old.next().await?;
-                anew += 1;
+                is_anew = true;
                 continue;
             }
             [Some(old), Some(new)] => old.rank < new.rank,
@@ -96,8 +101,12 @@ pub(super) async fn merge(
         let Some(row) = std::mem::replace(&mut next[usize::from(!from_old)], following) else {
             break;
         };
-        if !from_old {
-            from_logs += 1;
+        if !from_old && !std::mem::take(&mut is_anew) {
+            // It tells another time now than when its row was made: that one stands.
+            if published.is_some_and(|(_, contents)| contents.has_id(&row.rank.exchange_id)) {
+                continue;
+            }
+            added += 1;
             log_bytes += row.source_bytes();
         }
         writer.push(row).await?;
@@ -105,9 +114,12 @@ pub(super) async fn merge(
             publication.write(writer.take()).await?;
         }
     }
-    let written = writer.finish().await?;
-    let NewRows { quarantined, gone, .. } = new;
-    Ok(Merged { written, added: from_logs - anew, log_bytes, quarantined, gone })
+    let NewRows { quarantined, reads, read, .. } = new;
+    if let Some(error) = reads.first.filter(|_| read == 0 && published.is_none()) {
+        return Err(CompactError::Unread { hour: watch.hour, first: error }.into());
+    }
+    let written = if has_new { Some(writer.finish().await?) } else { None };
+    Ok(Merged { written, added, log_bytes, quarantined, gone: reads.gone })
 }
 
 /// The rows of the published file, one after another.
@@ -154,10 +166,12 @@ struct NewRows<'a> {
     bytes: u64,
     decoder: Decoder,
     quarantined: Vec<Quarantined>,
-    gone: Vec<String>,
+    reads: Reads,
+    /// Logs that could be read.
+    read: u64,
 }
 
-type Fetching<'a> = futures::future::BoxFuture<'a, (Ordered, Result<Option<Bytes>, CompactError>)>;
+type Fetching<'a> = futures::future::BoxFuture<'a, (Ordered, Result<Option<Bytes>, SourceError>)>;
 
 impl<'a> NewRows<'a> {
     fn new(source: &'a Arc<dyn LogSource>, logs: Vec<Ordered>) -> Self {
@@ -168,7 +182,8 @@ impl<'a> NewRows<'a> {
             bytes: 0,
             decoder: Decoder::default(),
             quarantined: Vec::new(),
-            gone: Vec::new(),
+            reads: Reads::default(),
+            read: 0,
         }
     }
 
@@ -195,10 +210,18 @@ impl<'a> NewRows<'a> {
             };
             self.bytes -= entry.bytes;
             watch.logs.fetch_add(1, Ordering::Relaxed);
-            let Some(bytes) = fetched? else {
-                self.gone.push(entry.key);
-                continue;
+            let bytes = match fetched {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => {
+                    self.reads.gone.push(entry.key);
+                    continue;
+                }
+                Err(error) => {
+                    self.quarantined.push(self.reads.miss(&entry.key, error)?);
+                    continue;
+                }
             };
+            self.read += 1;
             match row_of(&mut self.decoder, &bytes, &entry) {
                 Ok(row) if row.rank == rank => return Ok(Some(row)),
                 Ok(_) => return Err(Ended::Misplaced),

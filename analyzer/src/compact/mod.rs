@@ -32,11 +32,13 @@ use publish::PublishError;
 pub struct Options {
     /// Which bodies are kept; `None` for those that the published file keeps, and all in a new one.
     pub bodies: Option<Bodies>,
+    /// Only of a new file: what a published one keeps, it keeps.
+    pub only_new: bool,
     /// Look only at what there is to do.
     pub dry_run: bool,
 }
 
-/// A log that became no row.
+/// A log that became no row: it is none, or cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantined {
     /// Its key.
@@ -62,7 +64,7 @@ pub struct Compacted {
     pub file_bytes: u64,
     /// Logs of exchanges that have a row from another log.
     pub duplicates: Vec<String>,
-    /// Logs that became no row, because they are none.
+    /// Logs that became no row, because they are none, or cannot be read.
     pub quarantined: Vec<Quarantined>,
     /// Logs that were deleted before they could be read.
     pub gone: Vec<String>,
@@ -106,8 +108,18 @@ pub enum CompactError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// What is published cannot be read.
-    #[error(transparent)]
+    #[error(
+        "{0}; if it is damaged for good, remove it: the next run makes it anew from the logs that are left"
+    )]
     Read(ReadError),
+    /// Its logs are there, and none of them can be read.
+    #[error("none of its logs can be read: {first}")]
+    Unread {
+        /// The hour.
+        hour: Hour,
+        /// Why the first of them cannot.
+        first: SourceError,
+    },
     /// The new file cannot be made.
     #[error(transparent)]
     Write(#[from] WriteError),

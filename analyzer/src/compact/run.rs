@@ -1,22 +1,26 @@
 //! Compacts one hour, from its logs to the file that was read back; begins anew where another was quicker.
 
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::gather::{Gathered, gather};
 use super::merge::{Ended, Merged, Watch, merge};
-use super::order::{Belief, Known, Order, hours_of, order};
+use super::order::{Belief, Duplicate, Order, Untimed, hours_of, order};
 use super::publish::{Publication, PublishError, Publisher};
 use super::verify::{Found, read_back};
-use super::{CompactError, Compacted, Done, Options};
+use super::{CompactError, Compacted, Done, Options, Quarantined};
 use crate::hour::Hour;
+use crate::hour::parts::published;
 use crate::hour::places::{Places, places};
-use crate::hour::write::HourWriter;
+use crate::hour::write::{Bodies, HourWriter, Written};
 use crate::logs::source::LogSource;
+use crate::window::Window;
 
 /// How often an hour is begun: each loss to a rival is that one's success, and rivals come to an end.
 const ATTEMPTS: u32 = 8;
@@ -30,7 +34,8 @@ pub struct Compactor {
     options: Options,
     /// When it has to be over.
     until: Option<Instant>,
-    known: Known,
+    /// Logs whose keys tell no hour, by the hour that they tell themselves.
+    untimed: HashMap<Hour, Vec<Untimed>>,
     progress: Arc<Progress>,
 }
 
@@ -50,6 +55,29 @@ enum Attempt {
     Again(String),
     /// A key was wrong.
     AskRecords,
+    /// Logs became no row, or are gone, in whose place others were left out.
+    Without(Vec<Quarantined>, Vec<String>),
+}
+
+/// What one attempt has learned for the next.
+#[derive(Default)]
+struct Learned {
+    /// Whether keys were wrong.
+    asks_records: bool,
+    quarantined: Vec<Quarantined>,
+    gone: Vec<String>,
+}
+
+impl Learned {
+    fn belief(&self) -> Belief {
+        if self.asks_records { Belief::Records } else { Belief::Keys }
+    }
+
+    /// Keys of logs that are left out, so that another one of the same exchange is taken.
+    fn spoiled(&self) -> HashSet<String> {
+        let keys = self.quarantined.iter().map(|bad| &bad.key).chain(&self.gone);
+        keys.cloned().collect()
+    }
 }
 
 impl Compactor {
@@ -61,7 +89,9 @@ impl Compactor {
         options: Options,
         until: Option<Instant>,
     ) -> Self {
-        Self { source, publisher, options, until, known: Known::new(), progress: Arc::default() }
+        crate::memory::keep_freed();
+        let untimed = HashMap::new();
+        Self { source, publisher, options, until, untimed, progress: Arc::default() }
     }
 
     /// Returns how far the present hour has come.
@@ -70,14 +100,20 @@ impl Compactor {
         Arc::clone(&self.progress)
     }
 
-    /// Leaves out hours that have no logs.
+    /// Leaves out hours in which nothing is to be done: those that have no logs, and no file whose bodies
+    /// are to be others.
     ///
     /// # Errors
     ///
-    /// When the logs cannot be listed, or those whose keys tell no hour cannot be read.
+    /// When the logs or files cannot be listed.
     pub async fn with_logs(&mut self, hours: &[Hour]) -> Result<Vec<Hour>, CompactError> {
         let Places { hours: mut found, untimed } = places(&*self.source, Some(hours)).await?;
-        found.extend(hours_of(&self.source, untimed, &mut self.known).await?);
+        self.untimed = hours_of(&self.source, untimed).await?;
+        found.extend(self.untimed.keys());
+        if self.options.bodies.is_some() && !self.options.only_new {
+            let ever = Window { since: Timestamp::MIN, until: Timestamp::MAX };
+            found.extend(published(&self.source, &ever).await?);
+        }
         Ok(hours.iter().copied().filter(|hour| found.contains(hour)).collect())
     }
 
@@ -87,13 +123,25 @@ impl Compactor {
     ///
     /// When it was not compacted; what was published before stands.
     pub async fn compact(&mut self, hour: Hour) -> Result<Compacted, CompactError> {
-        let (mut belief, mut last) = (Belief::Keys, String::new());
+        let (mut learned, mut last) = (Learned::default(), String::new());
         let mut attempts = 1;
         loop {
-            match Box::pin(self.attempt(hour, belief)).await? {
-                Attempt::Done(done) => return Ok(Compacted { attempts, ..done }),
-                Attempt::AskRecords if belief == Belief::Keys => belief = Belief::Records,
-                Attempt::AskRecords => "a record says two things of itself".clone_into(&mut last),
+            match Box::pin(self.attempt(hour, &learned)).await? {
+                Attempt::Done(mut done) => {
+                    done.quarantined.append(&mut learned.quarantined);
+                    done.gone.append(&mut learned.gone);
+                    return Ok(Compacted { attempts, ..done });
+                }
+                // There are only so many logs to leave out.
+                Attempt::Without(quarantined, gone) => {
+                    learned.quarantined.extend(quarantined);
+                    learned.gone.extend(gone);
+                    continue;
+                }
+                Attempt::AskRecords if learned.asks_records => {
+                    "a record says two things of itself".clone_into(&mut last);
+                }
+                Attempt::AskRecords => learned.asks_records = true,
                 Attempt::Again(why) => last = why,
             }
             if attempts == ATTEMPTS {
@@ -106,11 +154,13 @@ impl Compactor {
         }
     }
 
-    async fn attempt(&mut self, hour: Hour, belief: Belief) -> Result<Attempt, CompactError> {
+    async fn attempt(&self, hour: Hour, learned: &Learned) -> Result<Attempt, CompactError> {
         self.progress.read.store(0, Ordering::Relaxed);
         self.progress.of.store(0, Ordering::Relaxed);
         let source = &self.source;
-        let gathered = gather(source, hour, self.options.bodies).await?;
+        let untimed = self.untimed.get(&hour).map(Vec::as_slice).unwrap_or_default();
+        let spoiled = learned.spoiled();
+        let mut gathered = gather(source, hour, self.options, untimed, &spoiled).await?;
         let file = gathered.published.as_ref().map(|(file, _)| file);
         let (rows, size) = file.map_or((0, 0), |file| (file.rows(), file.size()));
         let mut result = Compacted {
@@ -120,18 +170,20 @@ impl Compactor {
             added: 0,
             log_bytes: 0,
             file_bytes: size,
-            duplicates: gathered.duplicates.clone(),
+            duplicates: Vec::new(),
             quarantined: Vec::new(),
             gone: Vec::new(),
             attempts: 0,
         };
         if gathered.is_done() {
+            result.duplicates.extend(keys_of(&gathered.duplicates));
             return Ok(Attempt::Done(result));
         }
         let contents = gathered.published.as_ref().map(|(_, contents)| contents);
-        let logs = gathered.logs.clone();
-        let ordered = order(source, hour, logs, contents, belief, &mut self.known).await?;
-        result.duplicates.extend(ordered.duplicates.iter().cloned());
+        let (logs, belief) = (std::mem::take(&mut gathered.logs), learned.belief());
+        let mut ordered = order(source, hour, logs, contents, belief, &gathered.known).await?;
+        ordered.duplicates.append(&mut gathered.duplicates);
+        result.duplicates.extend(keys_of(&ordered.duplicates));
         result.quarantined.extend(ordered.quarantined.iter().cloned());
         result.gone.extend(ordered.gone.iter().cloned());
         if ordered.logs.is_empty() && !gathered.is_afresh {
@@ -158,12 +210,14 @@ impl Compactor {
         let hour = result.hour;
         let file = gathered.published.as_ref().map(|(file, _)| file);
         let version = file.map(|file| file.version().clone());
-        let key = hour.key();
+        let (key, is_update) = (hour.key(), file.is_some());
         let mut publication = self.publisher.begin(&key, version.as_ref()).await?;
         let writer = HourWriter::new(gathered.bodies)?;
         let watch = Watch { hour, logs: &self.progress.read, until: self.until };
         let (source, logs) = (&self.source, ordered.logs);
-        let merged = merge(source, file, logs, writer, &mut *publication, &watch).await;
+        let (published, is_afresh) = (gathered.published.as_ref(), gathered.is_afresh);
+        let merged =
+            merge(source, published, is_afresh, logs, writer, &mut *publication, &watch).await;
         let merged = match merged {
             Ok(merged) => merged,
             Err(ended) => {
@@ -175,29 +229,35 @@ impl Compactor {
                 };
             }
         };
-        result.quarantined.extend(merged.quarantined.iter().cloned());
-        result.gone.extend(merged.gone.iter().cloned());
-        if merged.added == 0 && !gathered.is_afresh {
+        let Merged { written, added, log_bytes, quarantined, gone } = merged;
+        let bad: HashSet<&str> =
+            quarantined.iter().map(|bad| &*bad.key).chain(gone.iter().map(|key| &**key)).collect();
+        let is_bad = |of: &Duplicate| of.of.as_deref().is_some_and(|key| bad.contains(key));
+        if ordered.duplicates.iter().any(is_bad) {
+            publication.abandon().await;
+            return Ok(Attempt::Without(quarantined, gone));
+        }
+        result.quarantined.extend(quarantined);
+        result.gone.extend(gone);
+        let is_new = added > 0 || is_afresh;
+        let Some(written) = written.filter(|written| is_new && written.rows > 0) else {
             // What looked new is no log.
             publication.abandon().await;
             return Ok(Attempt::Done(result));
-        }
-        if merged.written.rows == 0 {
-            publication.abandon().await;
-            return Ok(Attempt::Done(result));
-        }
-        result.done = if file.is_some() { Done::Updated } else { Done::Published };
-        self.publish(&mut *publication, merged, result).await
+        };
+        result.done = if is_update { Done::Updated } else { Done::Published };
+        (result.rows, result.added, result.log_bytes) = (written.rows, added, log_bytes);
+        self.publish(&mut *publication, &written, gathered.bodies, result).await
     }
 
     /// Publishes a file, and finds out whether it is there.
     async fn publish(
         &self,
         publication: &mut dyn Publication,
-        merged: Merged,
+        written: &Written,
+        bodies: Bodies,
         mut result: Compacted,
     ) -> Result<Attempt, CompactError> {
-        let Merged { written, added, log_bytes, .. } = merged;
         let published = publication.publish(written.rest.clone()).await;
         let why = match published {
             Ok(()) => "what was published is not there".to_owned(),
@@ -207,11 +267,8 @@ impl Compactor {
                 return Err(error.into());
             }
         };
-        match read_back(&self.source, result.hour, &written).await? {
+        match read_back(&self.source, result.hour, written, bodies).await? {
             Found::Ours(bytes) => {
-                result.rows = written.rows;
-                result.added = added;
-                result.log_bytes = log_bytes;
                 result.file_bytes = bytes;
                 Ok(Attempt::Done(result))
             }
@@ -222,6 +279,10 @@ impl Compactor {
             Found::Different(why) => Err(CompactError::Different { key: result.hour.key(), why }),
         }
     }
+}
+
+fn keys_of(duplicates: &[Duplicate]) -> impl Iterator<Item = String> {
+    duplicates.iter().map(|duplicate| duplicate.key.clone())
 }
 
 /// How long to wait before another attempt: at random, so that rivals do not meet again.

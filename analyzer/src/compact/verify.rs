@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::hour::Hour;
 use crate::hour::batch::Columns;
 use crate::hour::file::{HourFile, ReadError};
-use crate::hour::write::{Written, digest_row, hex};
+use crate::hour::write::{Bodies, Written, digest_row, hex};
 use crate::logs::source::LogSource;
 
 /// Rows of a batch of small columns.
@@ -29,10 +29,12 @@ pub(super) async fn read_back(
     source: &Arc<dyn LogSource>,
     hour: Hour,
     written: &Written,
+    bodies: Bodies,
 ) -> Result<Found, ReadError> {
     loop {
         let Some(file) = HourFile::open(source, hour).await? else { return Ok(Found::Other) };
-        if file.digest() != Some(written.digest.as_str()) {
+        // With other bodies it has the same rows, and is another file.
+        if file.digest() != Some(written.digest.as_str()) || file.bodies() != Some(bodies) {
             return Ok(Found::Other);
         }
         match digest_of(&file).await {

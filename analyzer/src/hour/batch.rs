@@ -46,7 +46,7 @@ pub struct Batch {
     schema: SchemaRef,
     builders: Vec<Builder>,
     rows: usize,
-    body_bytes: usize,
+    text_bytes: usize,
 }
 
 enum Builder {
@@ -76,7 +76,7 @@ impl Batch {
             Kind::Boolean => Builder::Boolean(BooleanBuilder::new()),
         };
         let builders = COLUMNS.iter().map(builder).collect();
-        Self { schema: schema(), builders, rows: 0, body_bytes: 0 }
+        Self { schema: schema(), builders, rows: 0, text_bytes: 0 }
     }
 
     /// Adds a row.
@@ -85,7 +85,7 @@ impl Batch {
             builder.push(cell);
         }
         self.rows += 1;
-        self.body_bytes += row.text(BODY).map_or(0, str::len);
+        self.text_bytes += row.text_bytes();
     }
 
     /// Returns how many rows it has.
@@ -94,10 +94,10 @@ impl Batch {
         self.rows
     }
 
-    /// Returns how many bytes of bodies it has.
+    /// Returns how many bytes of text it has, bodies and all else.
     #[must_use]
-    pub fn body_bytes(&self) -> usize {
-        self.body_bytes
+    pub fn text_bytes(&self) -> usize {
+        self.text_bytes
     }
 
     /// Makes the batch.
@@ -230,6 +230,13 @@ impl Row {
             Some(Cell::Text(text)) => Some(text),
             _ => None,
         }
+    }
+
+    /// Returns how many bytes of text it has.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        let bytes = |cell: &Cell| if let Cell::Text(text) = cell { text.len() } else { 0 };
+        self.cells.iter().map(bytes).sum()
     }
 
     /// Returns the size of its log, as stored.

@@ -26,6 +26,8 @@ use crate::logs::source::{LogSource, SourceError, Span, Version};
 const TAIL: u64 = 64 << 10;
 /// Nothing between two ranges that is smaller than this is worth a request of its own.
 const GAP: u64 = 256 << 10;
+/// No more than this is asked for at once, unless a column of one row group has more.
+const LONGEST: u64 = 32 << 20;
 /// Requests for one file at a time.
 const REQUESTS: usize = 8;
 
@@ -281,7 +283,9 @@ fn join(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
     sorted.sort_unstable_by_key(|range| range.start);
     let mut joined: Vec<Range<u64>> = Vec::new();
     for range in sorted {
-        match joined.last_mut().filter(|last| range.start <= last.end + GAP) {
+        let is_near =
+            |last: &Range<u64>| range.start <= last.end + GAP && range.end <= last.start + LONGEST;
+        match joined.last_mut().filter(|last| is_near(last)) {
             Some(last) => last.end = last.end.max(range.end),
             None => joined.push(range),
         }

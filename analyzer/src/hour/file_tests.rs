@@ -43,6 +43,19 @@ fn hour() -> Hour {
     Hour::parse("2026-11-22", 2).expect("an hour")
 }
 
+#[tokio::test]
+async fn a_row_group_is_full_by_all_of_its_text() {
+    let root = TempDir::new().expect("a folder");
+    let mut rows: Vec<_> = (0..40).map(|n| row(n, "{}")).collect();
+    for row in &mut rows {
+        row.set("request_body", super::super::row::Cell::Text("x".repeat(1 << 20)));
+    }
+    write(root.path(), &rows, Bodies::Full).await;
+    let source: Arc<dyn LogSource> = Arc::new(FolderSource::open(root.path()).expect("a folder"));
+    let file = HourFile::open(&source, hour()).await.expect("readable").expect("published");
+    assert_eq!(file.metadata().num_row_groups(), 3, "40 MiB in groups of at most 16");
+}
+
 async fn write(root: &Path, rows: &[Row], bodies: Bodies) -> String {
     let mut writer = HourWriter::new(bodies).expect("a schema");
     let mut bytes = Vec::new();

@@ -64,6 +64,18 @@ impl Hour {
         crate::logs::list::time_of_key(key).map(Self::of)
     }
 
+    /// Tells in which hour a log belongs whose exchange began then, by its record or, where that says
+    /// nothing, by the listing. What its key says comes first: its hour, or the day, month or year in
+    /// whose folder it stands, where a record of another time belongs in the first hour.
+    #[must_use]
+    pub fn of_record(key: &str, time: Timestamp) -> Self {
+        Self::of_log(key).unwrap_or_else(|| {
+            let folder = crate::logs::list::folder_span(key);
+            let other = folder.filter(|(start, end)| time < *start || *end <= time);
+            Self::of(other.map_or(time, |(start, _)| start))
+        })
+    }
+
     /// Returns when it begins.
     #[must_use]
     pub fn start(self) -> Timestamp {
@@ -142,6 +154,22 @@ mod tests {
         ] {
             assert_eq!(Hour::parse_key(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_log_belongs_in_the_hour_of_its_record_within_the_folder_of_its_key() {
+        let hour =
+            |key: &str, time: &str| Hour::of_record(key, time.parse().expect("a time")).to_string();
+        let time = "2026-11-22T23:59:50Z";
+        assert_eq!(hour("logs/2026/11/22/abc.json", time), "2026-11-22T23");
+        assert_eq!(hour("logs/old/abc.json", time), "2026-11-22T23");
+        assert_eq!(hour("logs/2026/11/22/05/abc.json", time), "2026-11-22T05");
+        assert_eq!(
+            hour("logs/2026/11/23/abc.json", time),
+            "2026-11-23T00",
+            "no other folder is looked in"
+        );
+        assert_eq!(hour("logs/2026/11/22/abc.json", "2026-11-23T00:00:00Z"), "2026-11-22T00");
     }
 
     #[test]

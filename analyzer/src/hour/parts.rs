@@ -10,6 +10,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use schemas::columns::BODY;
 use schemas::key::{ExchangeId, LogKey};
 
 use super::batch::Columns;
@@ -26,6 +27,8 @@ const OPENED: usize = 16;
 const FEW_DAYS: usize = 8;
 /// Rows of a batch of small columns.
 const ROWS: usize = 8_192;
+/// Rows of a batch with bodies: a few of the largest fit into memory.
+const ROWS_WITH_BODIES: usize = 16;
 
 /// What a window consists of.
 #[derive(Default)]
@@ -217,7 +220,7 @@ pub async fn moved(
     let mut by_hour: BTreeMap<Hour, Vec<&Entry>> = BTreeMap::new();
     for entry in gone {
         // Of what only its record tells the hour, the listing knows when it was written.
-        let hour = Hour::of_log(&entry.key).unwrap_or(Hour::of(entry.time));
+        let hour = Hour::of_record(&entry.key, entry.time);
         by_hour.entry(hour).or_default().push(entry);
     }
     let mut found = Vec::new();
@@ -249,7 +252,8 @@ async fn rows_of(
     let mut wanted = vec!["exchange_id", "source_key", "started_at"];
     wanted.extend(columns);
     let mut rows = Vec::new();
-    let mut batches = file.read(&wanted, None, ROWS)?;
+    let size = if columns.contains(&BODY) { ROWS_WITH_BODIES } else { ROWS };
+    let mut batches = file.read(&wanted, None, size)?;
     while let Some(batch) = batches.try_next().await? {
         let columns = Columns::of(&batch);
         let is_wanted = |row: &usize| {

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use jiff::{SignedDuration, Timestamp};
 use schemas::key::LOGS;
 
 use super::Hour;
-use crate::logs::list::{Entry, is_log, untold_time};
+use crate::logs::list::{Entry, folder_span, is_log, untold_time};
 use crate::logs::source::{Depth, Listed, LogSource, SourceError};
+
+/// How far the clock of whoever wrote a log may be from that of whoever stored it.
+const SKEW: SignedDuration = SignedDuration::from_hours(24);
 
 /// Where there are logs: hours that have any by their keys, and logs of which only the record tells.
 #[derive(Debug, Default)]
@@ -31,6 +35,8 @@ pub(crate) async fn places(
         let any = |of: &BTreeSet<Hour>| of.iter().any(|hour| hour.logs().starts_with(prefix));
         wanted.as_ref().is_none_or(any)
     };
+    let first = wanted.as_ref().and_then(BTreeSet::first).map(|hour| hour.start());
+    let may_be_wanted = |object: &Listed| first.is_none_or(|first| may_begin_after(object, first));
     let mut places = Places::default();
     let mut waiting = vec![(LOGS.to_owned(), Depth::Here)];
     while let Some((prefix, depth)) = waiting.pop() {
@@ -38,7 +44,8 @@ pub(crate) async fn places(
         for object in listing.objects {
             match Hour::of_log(&object.key) {
                 Some(hour) => _ = is_hour(&hour).then(|| places.hours.insert(hour)),
-                None => places.untimed.extend(untimed(object)),
+                None if may_be_wanted(&object) => places.untimed.extend(untimed(object)),
+                None => {}
             }
         }
         for folder in listing.folders {
@@ -56,8 +63,21 @@ pub(crate) async fn places(
     Ok(places)
 }
 
+/// Tells whether the exchange of a log can have begun at a time or later: a log is written when its
+/// exchange ends, and the folder of a day, month or year holds what began in it.
+fn may_begin_after(object: &Listed, first: Timestamp) -> bool {
+    match (folder_span(&object.key), object.modified) {
+        (Some((_, end)), _) => end > first,
+        (None, Some(written)) => written.checked_add(SKEW).is_ok_and(|written| written >= first),
+        (None, None) => true,
+    }
+}
+
 /// Tells whether a folder is a year, or a month or day of one.
 fn is_date(folder: &str) -> bool {
+    if folder_span(&format!("{folder}any")).is_none() {
+        return false;
+    }
     let below = folder.strip_prefix(LOGS).unwrap_or_default().trim_end_matches('/');
     let is_number = |name: &str| name.bytes().all(|b| b.is_ascii_digit());
     below.split('/').zip([4, 2, 2]).all(|(name, width)| name.len() == width && is_number(name))

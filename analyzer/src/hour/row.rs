@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use schemas::columns::{BODY, COLUMNS, Column, Kind, Source};
 use schemas::view::{ErrorField, RecordView, moment, word};
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -68,15 +68,15 @@ impl Row {
     ///
     /// When `json` is not one JSON object.
     pub fn from_json(json: &[u8], object: &Object<'_>) -> Result<Self, serde_json::Error> {
-        let fields: Fields<'_> = serde_json::from_slice(json)?;
+        let mut fields = Fields::parse(json)?;
         let rank = fields.rank(object);
         let failure = fields.failure(json)?;
-        let mut body = fields.body();
         let mut row = Self { rank, cells: Vec::with_capacity(COLUMNS.len()) };
         for column in COLUMNS {
             let cell = match column.source {
                 Source::Field(..) if column.name == BODY => {
-                    body.take().map_or(Cell::Null, |body| Cell::Text(body.into_owned()))
+                    let body = fields.body.take();
+                    body.map_or(Cell::Null, |body| Cell::Text(body.into_owned()))
                 }
                 Source::Field(..) => fields.cell(column, &row.rank),
                 Source::Error(of) => error_cell(failure.as_ref(), of),
@@ -96,7 +96,7 @@ impl Row {
         let mut json = head[..end].to_vec();
         json.extend_from_slice(crate::logs::decode::BODY);
         json.extend_from_slice(b"null}");
-        let fields: Fields<'_> = serde_json::from_slice(&json).ok()?;
+        let fields = Fields::parse(&json).ok()?;
         let has = |names: [&str; 2]| names.iter().any(|name| fields.small.contains_key(*name));
         let has_both = has(["exchange_id", "request_id"]) && has(["started_at", "timestamp"]);
         has_both.then(|| fields.rank(object))
@@ -131,16 +131,31 @@ impl From<i32> for Cell {
     }
 }
 
-/// The fields of a record: the small ones as one value, the body as it stands.
+/// The fields of a record: the small ones as one value, and the body.
+#[derive(Default)]
 struct Fields<'a> {
     small: Map<String, Value>,
-    body: Option<&'a RawValue>,
+    body: Option<Cow<'a, str>>,
 }
 
-impl Fields<'_> {
+impl<'a> Fields<'a> {
+    /// Reads them in one pass, as the body is text; once more where it is not, or none that
+    /// `serde_json` takes.
+    fn parse(json: &'a [u8]) -> Result<Self, serde_json::Error> {
+        // Once for all, and by the machine's widest instructions: a body is most of a record.
+        let json = simdutf8::compat::from_utf8(json).map_err(serde_json::Error::custom)?;
+        let read = |is_text| {
+            let mut from = serde_json::Deserializer::from_str(json);
+            let fields = from.deserialize_map(FieldsVisitor { is_text })?;
+            from.end().map(|()| fields)
+        };
+        read(true).or_else(|_| read(false))
+    }
+
     fn rank(&self, object: &Object<'_>) -> Rank {
         let time = self.first(&["started_at", "timestamp"], moment).unwrap_or(object.time);
-        let id = self.first(&["exchange_id", "request_id"], word);
+        let name = |value: &Value| word(value).filter(|id| !id.is_empty());
+        let id = self.first(&["exchange_id", "request_id"], name);
         Rank {
             started_at_ms: time.as_millisecond(),
             exchange_id: id.unwrap_or_else(|| identity_of(object.key)),
@@ -167,21 +182,6 @@ impl Fields<'_> {
         }
         let view = RecordView::parse(json)?;
         Ok(failure_of(&view, &view.body()))
-    }
-
-    fn body(&self) -> Option<Cow<'_, str>> {
-        let raw = self.body?.get();
-        if raw == "null" {
-            return None;
-        }
-        if !raw.starts_with('"') {
-            // Old records have the object itself.
-            return Some(Cow::Borrowed(raw));
-        }
-        if !raw.contains('\\') {
-            return Some(Cow::Borrowed(&raw[1..raw.len() - 1]));
-        }
-        Some(Cow::Owned(schemas::view::unescape(raw)))
     }
 
     fn cell(&self, column: &Column, rank: &Rank) -> Cell {
@@ -226,13 +226,9 @@ fn derived_cell(failure: Option<&Failure>, name: &str) -> Cell {
     })
 }
 
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(FieldsVisitor)
-    }
+struct FieldsVisitor {
+    is_text: bool,
 }
-
-struct FieldsVisitor;
 
 impl<'de> Visitor<'de> for FieldsVisitor {
     type Value = Fields<'de>;
@@ -242,10 +238,14 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-        let mut fields = Fields { small: Map::new(), body: None };
+        let mut fields = Fields::default();
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
             if name == BODY {
-                fields.body = Some(map.next_value()?);
+                fields.body = if self.is_text {
+                    map.next_value::<Option<Text<'de>>>()?.map(|text| text.0)
+                } else {
+                    body_of(map.next_value()?)
+                };
                 continue;
             }
             // A value that is none (a lone surrogate) costs that field, and not the record.
@@ -255,5 +255,41 @@ impl<'de> Visitor<'de> for FieldsVisitor {
             }
         }
         Ok(fields)
+    }
+}
+
+/// Reads a body of any kind: old records have the object itself.
+fn body_of(raw: &RawValue) -> Option<Cow<'_, str>> {
+    match raw.get() {
+        "null" => None,
+        text if text.starts_with('"') => Some(Cow::Owned(schemas::view::unescape(text))),
+        other => Some(Cow::Borrowed(other)),
+    }
+}
+
+/// Text that is not copied where nothing in it is escaped.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_str(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
     }
 }

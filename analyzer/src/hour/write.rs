@@ -1,6 +1,6 @@
 //! Rows to the bytes of one Parquet file, in memory that does not grow with the file.
 //!
-//! Rows come in their order. A row group is full at so many bytes of bodies; it is packed on another
+//! Rows come in their order. A row group is full at so many bytes of text; it is packed on another
 //! thread while the next one fills, and its bytes can be taken as soon as it is done. What comes out
 //! depends on the rows alone: no time, no path and no number of threads goes into it.
 
@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use super::batch::{Batch, index, schema};
 use super::row::{Cell, Row};
 
-/// Bytes of bodies at which a row group is full: several are in memory at a time.
+/// Most bytes of text in a row group, unless one alone has more: several are in memory at a time.
 const GROUP_BYTES: usize = 16 << 20;
 /// Rows at which it is full: with small bodies, too, single rows are to be found quickly.
 const GROUP_ROWS: usize = 32 << 10;
@@ -148,9 +148,9 @@ impl HourWriter {
             row.set(BODY, Cell::Null);
             row.set("request_body", Cell::Null);
         }
-        if self.batch.rows() > 0 && self.batch.body_bytes() >= GROUP_BYTES
-            || self.batch.rows() >= GROUP_ROWS
-        {
+        // Room for so much is made at once: more would double it.
+        let with_row = self.batch.text_bytes() + row.text_bytes();
+        if self.batch.rows() > 0 && with_row > GROUP_BYTES || self.batch.rows() >= GROUP_ROWS {
             self.pack(GROUP_BYTES)?;
             while self.packing.len() > PACKING {
                 self.take_group().await?;

@@ -302,12 +302,8 @@ pub(crate) fn time_of_key(key: &str) -> Option<Timestamp> {
         .or_else(|| within.filter(|_| date.len() == 4).map(|(start, _)| start))
 }
 
-/// Returns the beginning of the year, month or day in whose folder a log stands.
-pub(crate) fn folder_start(key: &str) -> Option<Timestamp> {
-    folder_span(key).map(|(start, _)| start)
-}
-
-fn folder_span(key: &str) -> Option<(Timestamp, Timestamp)> {
+/// Returns the year, month or day in whose folder a log stands.
+pub(crate) fn folder_span(key: &str) -> Option<(Timestamp, Timestamp)> {
     let (folder, _) = key.strip_prefix(LOGS)?.rsplit_once('/')?;
     let names = folder.split('/').take(4).enumerate();
     let date: Vec<i16> = names.map_while(|(depth, name)| number_of(name, depth)).collect();

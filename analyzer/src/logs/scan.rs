@@ -122,11 +122,9 @@ pub async fn scan<T>(
         ControlFlow::Continue(())
     });
     let mut logs = walked.await?;
-    let (hours, mut rows) = if hides_hours {
-        Default::default()
-    } else {
-        Hours::open(&source, &window).await.map_err(SourceError::from)?
-    };
+    let opened = if hides_hours { None } else { open(&source, &window).await? };
+    let hides_hours = opened.is_none();
+    let (hours, mut rows) = opened.unwrap_or_default();
     let broken = std::mem::take(&mut rows.broken);
     let fresh = join(&mut logs, rows, waits);
     for entry in fresh.iter().filter(|entry| question.may_include(entry)) {
@@ -152,6 +150,17 @@ pub async fn scan<T>(
     let earlier = Box::pin(earlier(&source, question, &selection, &reading)).await;
     drop(watching);
     Ok(Scanned { logs, selection, reading, earlier, hides_hours })
+}
+
+/// Opens the compacted hours; `None` where they may not be read.
+async fn open(
+    source: &Arc<dyn LogSource>,
+    window: &Window,
+) -> Result<Option<(Hours, Listed)>, SourceError> {
+    match Hours::open(source, window).await {
+        Err(ReadError::Source(SourceError::Denied(_))) => Ok(None),
+        opened => Ok(Some(opened?)),
+    }
 }
 
 /// Joins logs and rows, each exchange once: as its row where it has one. Returns what nobody has chosen
@@ -263,7 +272,10 @@ pub(crate) async fn row_of(
         Err(ReadError::Source(SourceError::Denied(_))) => return Ok(None),
         hours => hours?,
     };
-    Ok(find_row(source, &hours, &id.to_string()).await?)
+    match find_row(source, &hours, &id.to_string()).await {
+        Err(ReadError::Source(SourceError::Denied(_))) => Ok(None),
+        row => Ok(row?),
+    }
 }
 
 impl Estimate {

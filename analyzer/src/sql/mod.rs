@@ -105,6 +105,7 @@ pub async fn start(
     query: &str,
     memory_bytes: usize,
 ) -> Result<Running, SqlError> {
+    crate::memory::keep_freed();
     let tally = Arc::new(Tally::default());
     let config = SessionConfig::new().with_information_schema(true).with_batch_size(BATCH_ROWS);
     let runtime = RuntimeEnvBuilder::new().with_memory_limit(memory_bytes, 1.0).build_arc();

@@ -9,11 +9,11 @@ use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Int32Array, StringViewArray, TimestampMillisecondArray, UInt64Array,
 };
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::Column;
 use datafusion::common::pruning::PruningStatistics;
+use datafusion::common::{Column, ScalarValue};
 use datafusion::error::Result;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use jiff::{SignedDuration, Timestamp};
 use schemas::key::LogKey;
 use schemas::origin::Origin;
@@ -30,10 +30,7 @@ pub(super) fn hours(
     predicate: Option<&Arc<dyn PhysicalExpr>>,
     schema: &SchemaRef,
 ) -> Result<Vec<Hour>> {
-    let Some(predicate) = predicate else { return Ok(hours) };
-    let predicate = pruning(predicate, schema)?;
-    let kept = predicate.prune(&HourStatistics(&hours))?;
-    Ok(hours.into_iter().zip(kept).filter_map(|(hour, is_kept)| is_kept.then_some(hour)).collect())
+    keep(hours, predicate, schema)
 }
 
 /// Keeps the logs that can hold an answer; those whose keys tell little always can.
@@ -42,109 +39,121 @@ pub(super) fn logs(
     predicate: Option<&Arc<dyn PhysicalExpr>>,
     schema: &SchemaRef,
 ) -> Result<Vec<Entry>> {
-    let Some(predicate) = predicate else { return Ok(logs) };
-    let predicate = pruning(predicate, schema)?;
     let (told, mut kept): (Vec<_>, Vec<_>) =
         logs.into_iter().partition(|entry| entry.told.is_some());
-    let keys: Vec<LogKey> = told.iter().filter_map(|entry| entry.told).collect();
-    let can = predicate.prune(&KeyStatistics(&keys))?;
-    kept.extend(told.into_iter().zip(can).filter_map(|(entry, can)| can.then_some(entry)));
+    kept.extend(keep(told, predicate, schema)?);
     Ok(kept)
 }
 
-fn pruning(predicate: &Arc<dyn PhysicalExpr>, schema: &SchemaRef) -> Result<PruningPredicate> {
+fn keep<C: Container>(
+    containers: Vec<C>,
+    predicate: Option<&Arc<dyn PhysicalExpr>>,
+    schema: &SchemaRef,
+) -> Result<Vec<C>> {
+    let Some(predicate) = predicate else { return Ok(containers) };
     let builder = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema));
-    builder.try_build(Arc::clone(predicate))
+    let can = builder.try_build(Arc::clone(predicate))?.prune(&Statistics(&containers))?;
+    let containers = containers.into_iter().zip(can);
+    Ok(containers.filter_map(|(container, can)| can.then_some(container)).collect())
 }
 
-struct HourStatistics<'a>(&'a [Hour]);
+/// Rows of which something is known without reading them.
+trait Container: Sized {
+    /// Returns the least and the greatest value of a column, each of all containers.
+    fn bounds(containers: &[Self], column: &str) -> Option<[ArrayRef; 2]>;
 
-impl HourStatistics<'_> {
-    fn bound(&self, column: &Column, time: impl Fn(Hour) -> Option<Timestamp>) -> Option<ArrayRef> {
-        let hours = self.0.iter();
-        Some(match column.name() {
-            "day" => Arc::new(hours.map(|hour| Some(hour.day())).collect::<StringViewArray>()),
-            "hour" => Arc::new(hours.map(|hour| Some(hour.number())).collect::<StringViewArray>()),
-            "started_at" => {
-                let times = hours.map(|hour| time(*hour).map(Timestamp::as_millisecond));
-                Arc::new(times.collect::<TimestampMillisecondArray>().with_timezone("UTC"))
-            }
-            _ => return None,
-        })
-    }
+    /// Returns how many rows have no value of a column.
+    fn nulls(&self, column: &str) -> Option<u64>;
+
+    /// Returns how many rows there are.
+    fn rows(&self) -> Option<u64>;
 }
 
-impl PruningStatistics for HourStatistics<'_> {
-    fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.bound(column, |hour| hour.start().checked_sub(MARGIN).ok())
+impl Container for Hour {
+    fn bounds(hours: &[Self], column: &str) -> Option<[ArrayRef; 2]> {
+        if column == "started_at" {
+            let since = hours.iter().map(|hour| hour.start().checked_sub(MARGIN).ok());
+            let until = hours.iter().map(|hour| hour.next().start().checked_add(MARGIN).ok());
+            return Some([times(since), times(until)]);
+        }
+        folder(hours.iter().copied().map(Some), column).map(|names| [Arc::clone(&names), names])
     }
 
-    fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.bound(column, |hour| hour.next().start().checked_add(MARGIN).ok())
-    }
-
-    fn num_containers(&self) -> usize {
-        self.0.len()
-    }
-
-    fn null_counts(&self, _: &Column) -> Option<ArrayRef> {
+    fn nulls(&self, _: &str) -> Option<u64> {
         None
     }
 
-    fn row_counts(&self) -> Option<ArrayRef> {
-        None
-    }
-
-    fn contained(
-        &self,
-        _: &Column,
-        _: &HashSet<datafusion::common::ScalarValue>,
-    ) -> Option<BooleanArray> {
+    fn rows(&self) -> Option<u64> {
         None
     }
 }
 
-struct KeyStatistics<'a>(&'a [LogKey]);
-
-impl KeyStatistics<'_> {
-    fn values(&self, column: &Column) -> Option<ArrayRef> {
-        let keys = self.0.iter();
-        Some(match column.name() {
+/// Only of logs whose keys tell their outcome.
+impl Container for Entry {
+    fn bounds(logs: &[Self], column: &str) -> Option<[ArrayRef; 2]> {
+        let keys = logs.iter().map(|entry| entry.told);
+        let told = |key: Option<LogKey>| key.map(|key| key.started_at);
+        let values = match column {
             "status" => {
-                Arc::new(keys.map(|key| Some(i32::from(key.status))).collect::<Int32Array>())
+                let statuses = keys.map(|key| key.map(|key| i32::from(key.status)));
+                Arc::new(statuses.collect::<Int32Array>()) as ArrayRef
             }
             "error_origin" => {
-                let origins = keys.map(|key| key.error_origin.map(Origin::as_str));
+                let origins = keys.map(|key| key?.error_origin.map(Origin::as_str));
                 Arc::new(origins.collect::<StringViewArray>())
             }
             "exchange_id" => {
-                let ids = keys.map(|key| Some(key.exchange_id.to_string()));
+                let ids = keys.map(|key| Some(key?.exchange_id.to_string()));
                 Arc::new(ids.collect::<StringViewArray>())
             }
-            "started_at" => {
-                let times = keys.map(|key| Some(key.started_at.as_millisecond()));
-                Arc::new(times.collect::<TimestampMillisecondArray>().with_timezone("UTC"))
+            "started_at" => times(keys.map(told)),
+            _ => folder(keys.map(|key| told(key).map(Hour::of)), column)?,
+        };
+        Some([Arc::clone(&values), values])
+    }
+
+    fn nulls(&self, column: &str) -> Option<u64> {
+        let is_success = self.told?.error_origin.is_none();
+        match column {
+            // All fields of an error are null in a success.
+            name if name.starts_with("error_") => {
+                (is_success || name == "error_origin").then_some(u64::from(is_success))
             }
-            "day" => {
-                let days = keys.map(|key| Some(Hour::of(key.started_at).day()));
-                Arc::new(days.collect::<StringViewArray>())
-            }
-            "hour" => {
-                let hours = keys.map(|key| Some(Hour::of(key.started_at).number()));
-                Arc::new(hours.collect::<StringViewArray>())
-            }
-            _ => return None,
-        })
+            "status" | "exchange_id" | "started_at" | "day" | "hour" => Some(0),
+            _ => None,
+        }
+    }
+
+    fn rows(&self) -> Option<u64> {
+        Some(1)
     }
 }
 
-impl PruningStatistics for KeyStatistics<'_> {
+/// Returns what the folders of hours say.
+fn folder(hours: impl Iterator<Item = Option<Hour>>, column: &str) -> Option<ArrayRef> {
+    let names: StringViewArray = match column {
+        "day" => hours.map(|hour| hour.map(Hour::day)).collect(),
+        "hour" => hours.map(|hour| hour.map(Hour::number)).collect(),
+        _ => return None,
+    };
+    Some(Arc::new(names))
+}
+
+fn times(times: impl Iterator<Item = Option<Timestamp>>) -> ArrayRef {
+    let times = times.map(|time| time.map(Timestamp::as_millisecond));
+    Arc::new(times.collect::<TimestampMillisecondArray>().with_timezone("UTC"))
+}
+
+/// What is known of containers, as the engine asks for it.
+struct Statistics<'a, C>(&'a [C]);
+
+impl<C: Container> PruningStatistics for Statistics<'_, C> {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.values(column)
+        C::bounds(self.0, column.name()).map(|[least, _]| least)
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.values(column)
+        C::bounds(self.0, column.name()).map(|[_, greatest]| greatest)
     }
 
     fn num_containers(&self) -> usize {
@@ -152,27 +161,15 @@ impl PruningStatistics for KeyStatistics<'_> {
     }
 
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
-        let count = |key: &LogKey| match column.name() {
-            // All fields of an error are null in a success.
-            name if name.starts_with("error_") => {
-                let is_success = key.error_origin.is_none();
-                (is_success || name == "error_origin").then_some(u64::from(is_success))
-            }
-            "status" | "exchange_id" | "started_at" | "day" | "hour" => Some(0),
-            _ => None,
-        };
-        Some(Arc::new(self.0.iter().map(count).collect::<UInt64Array>()))
+        let counts = self.0.iter().map(|container| container.nulls(column.name()));
+        Some(Arc::new(counts.collect::<UInt64Array>()))
     }
 
     fn row_counts(&self) -> Option<ArrayRef> {
-        Some(Arc::new(self.0.iter().map(|_| Some(1)).collect::<UInt64Array>()))
+        Some(Arc::new(self.0.iter().map(C::rows).collect::<UInt64Array>()))
     }
 
-    fn contained(
-        &self,
-        _: &Column,
-        _: &HashSet<datafusion::common::ScalarValue>,
-    ) -> Option<BooleanArray> {
+    fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {
         None
     }
 }

@@ -25,9 +25,9 @@ use crate::logs::decode::{Decoder, RECORD_LIMIT};
 use crate::logs::list::Entry;
 use crate::logs::source::{LogSource, Part, SourceError};
 
-/// Rows of a batch, and bytes of bodies at which it is full before.
+/// Rows of a batch, and bytes of text at which it is full before.
 const ROWS: usize = 512;
-const BODY_BYTES: usize = 8 << 20;
+const TEXT_BYTES: usize = 8 << 20;
 
 /// Logs that are read, and what keeps each exchange to one row.
 pub(super) struct Logs {
@@ -78,13 +78,13 @@ impl PartitionStream for Share {
                 async move {
                     let (mut batch, mut hours) = (Batch::new(0), Vec::new());
                     while batch.rows() < ROWS
-                        && batch.body_bytes() < BODY_BYTES
+                        && batch.text_bytes() < TEXT_BYTES
                         && let Some((at, got)) = rows.next().await
                     {
                         if let Some(row) = logs.rows(at, got, &mut decoder)? {
                             let time = Timestamp::from_millisecond(row.rank.started_at_ms);
-                            let of_key = Hour::of_log(&logs.entries[at].key);
-                            hours.push(of_key.unwrap_or(Hour::of(time.unwrap_or_default())));
+                            let time = time.unwrap_or_default();
+                            hours.push(Hour::of_record(&logs.entries[at].key, time));
                             batch.push(&row);
                         }
                     }

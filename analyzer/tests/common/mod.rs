@@ -1,6 +1,7 @@
 //! Logs in a folder or a bucket, and the built binary that is asked about them.
 
 pub(crate) mod aws;
+pub(crate) mod fading;
 
 use std::fs::{self, File};
 use std::io::Write as _;

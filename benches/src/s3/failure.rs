@@ -85,13 +85,15 @@ pub struct Counts {
     pub put: usize,
     /// Requests of multipart uploads.
     pub multipart: usize,
+    /// Bytes that `GetObject` answered with.
+    pub got_bytes: u64,
 }
 
 impl Counts {
     /// Returns how many requests there were.
     #[must_use]
     pub fn total(&self) -> usize {
-        let Self { get, head, list, put, multipart } = self;
+        let Self { get, head, list, put, multipart, got_bytes: _ } = self;
         get + head + list + put + multipart
     }
 

@@ -197,6 +197,7 @@ impl S3 for Operations {
             None => (object.body.clone(), None),
         };
         let content_length = length(body.len());
+        self.state().counts.got_bytes += body.len() as u64;
         let body = match failure {
             Some(Failure::Truncate) => {
                 let half = body.slice(..body.len() / 2);

@@ -5,6 +5,7 @@
 //! it decides nothing by itself: whoever asked reads back.
 
 use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -20,6 +21,9 @@ use crate::logs::source::Version;
 /// What other programs are told that the object is.
 const CONTENT_TYPE: &str = "application/vnd.apache.parquet";
 
+/// How often each request is tried.
+const TRIES: u32 = 8;
+
 /// Publishes below a prefix of a bucket.
 pub struct S3Publisher {
     client: Client,
@@ -33,7 +37,11 @@ impl S3Publisher {
     pub(crate) fn new(config: &SdkConfig, bucket: &str, prefix: &str) -> Self {
         let prefix = prefix.trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Self { client: aws::s3(config), bucket: bucket.to_owned(), prefix }
+        // A large hour has many parts, and each of them has to arrive.
+        let patient =
+            config.to_builder().retry_config(RetryConfig::standard().with_max_attempts(TRIES));
+        let client = aws::s3(&patient.build());
+        Self { client, bucket: bucket.to_owned(), prefix }
     }
 }
 

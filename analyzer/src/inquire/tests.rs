@@ -1,8 +1,10 @@
 use jiff::SignedDuration;
-use schemas::key::ExchangeId;
+use schemas::key::{ExchangeId, LogKey};
 use schemas::origin::Origin;
 use schemas::record::LogRecord;
+use schemas::spill::Spilled;
 
+use super::spilled::understand;
 use super::*;
 use crate::logs::read::Reading;
 use crate::question::{Filters, Selection};
@@ -10,7 +12,7 @@ use crate::text::recognise::recognise;
 
 /// A record that S3 refused, out of the golden samples.
 fn spilled() -> (LogRecord, Spilled) {
-    let sample = include_str!("../../schemas/samples/proxy_upstream_failed.json");
+    let sample = include_str!("../../../schemas/samples/proxy_upstream_failed.json");
     let record: LogRecord = serde_json::from_str(sample).expect("a sample is a record");
     let key = LogKey {
         started_at: record.started_at,
