@@ -53,6 +53,8 @@ def row(name, results, base, bytes_of=None):
     good = [result for result in results if result["code"] == 0]
     if not good:
         return f"| {name} | did not run: {results[0]['err'].splitlines()[-1:]} |"
+    if len(good) < len(results):
+        name += f" (ended well {len(good)} times of {len(results)})"
     cpu = statistics.median(result["cpu"] for result in good)
     wall = statistics.median(result["wall"] for result in good)
     mb = max(result["mb"] for result in good)

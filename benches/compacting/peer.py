@@ -4,8 +4,9 @@ compacted hours a question. Prints what it found, or how many rows it wrote.
     python peer.py ENGINE compact LOGS OUT      LOGS: the folder of the hours' folders
     python peer.py ENGINE errors|body PARQUET   PARQUET: the folder of the compacted hours
 
-All write the same columns, flat, those of a record that analyzer writes; each as its documentation says.
-None has a protocol for publishing, reads back what it wrote, or takes in late logs: it is the bare work.
+All write the same columns, flat, those of a record that analyzer writes, but what analyzer makes of a record
+besides: times as times, the rate limits, what the body of a failure says, and the key of the log. Each does so as
+its documentation says. None has a protocol for publishing, reads back what it wrote, or takes in late logs: it is the bare work.
 """
 
 import glob

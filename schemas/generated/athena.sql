@@ -70,11 +70,12 @@ TBLPROPERTIES (
   'projection.hour.type' = 'integer',
   'projection.hour.range' = '0,23',
   'projection.hour.digits' = '2',
-  'storage.location.template' = 's3://BUCKET/parquet/day=${day}/hour=${hour}'
+  'storage.location.template' = 's3://BUCKET/parquet/day=${day}/hour=${hour}/'
 );
 
 -- Raw logs, one JSON object each: for hours that are not compacted yet. An exchange of a compacted
--- hour stands in both tables.
+-- hour stands in both tables. Records of before there were versions have other names for some fields,
+-- which are null here.
 CREATE EXTERNAL TABLE IF NOT EXISTS exchanges_raw (
   `schema_version` int,
   `exchange_id` string,
@@ -111,6 +112,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS exchanges_raw (
 )
 PARTITIONED BY (`day` string, `hour` string)
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'
+WITH SERDEPROPERTIES ('ignore.malformed.json' = 'true')
 LOCATION 's3://BUCKET/logs/'
 TBLPROPERTIES (
   'projection.enabled' = 'true',
@@ -122,5 +124,5 @@ TBLPROPERTIES (
   'projection.hour.type' = 'integer',
   'projection.hour.range' = '0,23',
   'projection.hour.digits' = '2',
-  'storage.location.template' = 's3://BUCKET/logs/${day}/${hour}'
+  'storage.location.template' = 's3://BUCKET/logs/${day}/${hour}/'
 );

@@ -1,8 +1,8 @@
 //! The columns as tables of Athena, rendered from the column table.
 //!
 //! Two tables: the compacted hours, and the raw logs of hours that are not compacted yet. Their
-//! partitions are computed from the query, so that no crawler has to find them. `{bucket}` stands for
-//! the bucket, and whatever prefix the logs have in it.
+//! partitions are computed from the query, so that no crawler has to find them. A place is a bucket, and
+//! whatever prefix the logs have in it.
 
 use std::fmt::Write as _;
 
@@ -29,7 +29,7 @@ fn compacted(place: &str) -> String {
          PARTITIONED BY (`day` string, `hour` string)\n\
          STORED AS PARQUET\n\
          LOCATION '{place}/parquet/'\n\
-         TBLPROPERTIES (\n{},\n  'storage.location.template' = '{place}/parquet/day=${{day}}/hour=${{hour}}'\n);\n",
+         TBLPROPERTIES (\n{},\n  'storage.location.template' = '{place}/parquet/day=${{day}}/hour=${{hour}}/'\n);\n",
         columns.join(",\n"),
         projection("yyyy-MM-dd", FIRST_DAY.0),
     )
@@ -40,12 +40,14 @@ fn compacted(place: &str) -> String {
 fn raw(place: &str) -> String {
     format!(
         "-- Raw logs, one JSON object each: for hours that are not compacted yet. An exchange of a compacted\n\
-         -- hour stands in both tables.\n\
+         -- hour stands in both tables. Records of before there were versions have other names for some fields,\n\
+         -- which are null here.\n\
          CREATE EXTERNAL TABLE IF NOT EXISTS exchanges_raw (\n{}\n)\n\
          PARTITIONED BY (`day` string, `hour` string)\n\
          ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'\n\
+         WITH SERDEPROPERTIES ('ignore.malformed.json' = 'true')\n\
          LOCATION '{place}/logs/'\n\
-         TBLPROPERTIES (\n{},\n  'storage.location.template' = '{place}/logs/${{day}}/${{hour}}'\n);\n",
+         TBLPROPERTIES (\n{},\n  'storage.location.template' = '{place}/logs/${{day}}/${{hour}}/'\n);\n",
         fields().join(",\n"),
         projection("yyyy/MM/dd", FIRST_DAY.1),
     )

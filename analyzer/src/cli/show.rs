@@ -184,7 +184,7 @@ async fn by_exchange_id(source: &Arc<dyn LogSource>, id: ExchangeId) -> Result<F
 /// have; newest first.
 async fn by_scan(source: &Arc<dyn LogSource>, id: &str, window: &Window) -> Result<Found, Failure> {
     let listing = Waiting::on(|| LISTING.to_owned());
-    let parts = parts(source, window).await.map_err(|error| unreachable(&error.into()))?;
+    let parts = parts(source, window, false).await.map_err(|error| unreachable(&error.into()))?;
     let hours: Vec<_> = parts.hours.iter().map(HourFile::hour).collect();
     let row = find_row(source, &hours, id).await.map_err(|error| unreachable(&error.into()))?;
     drop(listing);
@@ -193,7 +193,7 @@ async fn by_scan(source: &Arc<dyn LogSource>, id: &str, window: &Window) -> Resu
     }
     let is_success = |entry: &Entry| entry.told.is_some_and(|told| told.error_origin.is_none());
     let (successes, failures): (Vec<_>, Vec<_>) = parts.logs.into_iter().partition(is_success);
-    let mut unread = 0;
+    let mut unread = parts.broken.len();
     for group in [failures, successes] {
         let found = read_for(source, id, group).await?;
         unread += found.unread;

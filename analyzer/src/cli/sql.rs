@@ -68,20 +68,57 @@ pub(super) async fn run(arguments: SqlArguments) -> Result<Exit, Failure> {
     }
     let query = read_query(arguments.query)?;
     let source = arguments.place.open().await?;
+    let mut to = arguments.output_file.map_or(Target::Stdout, Target::file);
     for left in (0..TRIES).rev() {
-        let to: Box<dyn Write + Send> = match &arguments.output_file {
-            None => Box::new(io::stdout()),
-            Some(path) => Box::new(io::BufWriter::new(File::create(path).map_err(|error| {
-                usage(&format!("cannot write `{}`: {error}", path.display()), "name another file")
-            })?)),
-        };
-        match Box::pin(answer(&source, &query, arguments.memory_limit, format, to)).await {
+        match Box::pin(answer(&source, &query, arguments.memory_limit, format, &mut to)).await {
             Err(Ended { error: SqlError::Changed, rows: 0 }) if left > 0 => {}
             Err(Ended { error, rows }) => return Err(failure(&error, rows)),
             Ok(exit) => return Ok(exit),
         }
     }
     Err(failure(&SqlError::Changed, 0))
+}
+
+/// Where an answer goes.
+enum Target {
+    Stdout,
+    /// A file, which gets its name when it is whole.
+    File {
+        path: PathBuf,
+        part: PathBuf,
+    },
+}
+
+impl Target {
+    fn file(path: PathBuf) -> Self {
+        let mut part = path.clone().into_os_string();
+        part.push(format!(".{}.part", std::process::id()));
+        Self::File { path, part: part.into() }
+    }
+
+    /// Opens it, once there is something to write.
+    fn open(&self) -> io::Result<Box<dyn Write + Send>> {
+        Ok(match self {
+            Self::Stdout => Box::new(io::stdout()),
+            Self::File { part, .. } => Box::new(io::BufWriter::new(File::create(part)?)),
+        })
+    }
+
+    fn finish(&self) -> io::Result<()> {
+        match self {
+            Self::Stdout => Ok(()),
+            Self::File { path, part } => std::fs::rename(part, path),
+        }
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if let Self::File { part, .. } = self {
+            // There is none where it is whole, or was never begun.
+            let _ = std::fs::remove_file(part);
+        }
+    }
 }
 
 /// Why there is no answer, and how many rows of one were written.
@@ -96,7 +133,7 @@ async fn answer(
     query: &str,
     memory_bytes: usize,
     format: Format,
-    to: Box<dyn Write + Send>,
+    to: &mut Target,
 ) -> Result<Exit, Ended> {
     let planning = Waiting::on(|| "listing".to_owned());
     let started = Box::pin(start(Arc::clone(source), query, memory_bytes)).await;
@@ -108,7 +145,7 @@ async fn answer(
     });
     let broken = |error: &io::Error| SqlError::Failed(format!("cannot write: {error}"));
     let schema = batches.schema();
-    let writer = Writer::new(format, &schema, to);
+    let writer = to.open().and_then(|to| Writer::new(format, &schema, to));
     let mut writer = writer.map_err(|error| Ended { error: broken(&error), rows: 0 })?;
     let mut waiting = Some(waiting);
     while let Some(batch) = batches.next().await {
@@ -126,7 +163,7 @@ async fn answer(
     }
     drop(waiting);
     let rows = writer.rows;
-    match writer.finish() {
+    match writer.finish().and_then(|_| to.finish()) {
         Err(error) if !is_closed(&error) => return Err(Ended { error: broken(&error), rows }),
         _ => {}
     }
@@ -138,12 +175,24 @@ async fn answer(
         };
         say(&format!("{}{more}", count(rows as u64, "row")));
     }
+    for (keys, what) in [
+        (tally.unrecognised(), "below logs/ passed over: not the name of a log"),
+        (
+            tally.mismatched(),
+            "says another exchange or time than its key, and counts as what it says",
+        ),
+    ] {
+        if let [first, ..] = keys.as_slice() {
+            let objects = count(keys.len() as u64, "object");
+            say(&printable(&format!("note: {objects} {what}: {first}")));
+        }
+    }
     let unread = tally.unread();
     if unread.is_empty() {
         return Ok(Exit::Answered);
     }
-    let logs = count(unread.len() as u64, "log");
-    say(&format!("warning: partial answer: {logs} could not be read"));
+    let objects = count(unread.len() as u64, "object");
+    say(&format!("warning: partial answer: {objects} could not be read"));
     for (key, why) in unread.iter().take(NAMED) {
         say(&printable(&format!("  {key}: {why}")));
     }
@@ -157,8 +206,11 @@ fn is_closed(error: &io::Error) -> bool {
 fn read_query(query: String) -> Result<String, Failure> {
     let query = if query == "-" {
         let mut text = String::new();
-        let read = io::stdin().lock().take(STDIN_BYTES).read_to_string(&mut text);
+        let read = io::stdin().lock().take(STDIN_BYTES + 1).read_to_string(&mut text);
         read.map_err(|error| usage(&format!("cannot read stdin: {error}"), "give UTF-8 text"))?;
+        if text.len() as u64 > STDIN_BYTES {
+            return Err(usage("the query is longer than 1 MiB", "is it a query?"));
+        }
         text
     } else {
         query
@@ -180,7 +232,7 @@ fn failure(error: &SqlError, rows: usize) -> Failure {
             "the one table is `exchanges`; `analyzer sql \"DESCRIBE exchanges\"` lists its columns",
             Exit::Usage,
         ),
-        SqlError::Memory(_) => {
+        SqlError::Memory => {
             ("ask for fewer columns or less time, or say --memory-limit 4GB", Exit::Usage)
         }
         SqlError::Changed => ("ask again", Exit::Partial),

@@ -1,6 +1,6 @@
 //! Rows as Arrow columns, and back.
 //!
-//! In come rows, one after another; out goes one record batch with all columns. Dates of text are
+//! In come rows, one after another; out goes one record batch with all columns. Columns of text are
 //! plain UTF-8, and times milliseconds in UTC, because every engine reads these.
 
 use std::sync::Arc;

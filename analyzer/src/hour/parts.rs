@@ -10,7 +10,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use schemas::columns::BODY;
+use parquet::arrow::arrow_reader::RowSelection;
 use schemas::key::{ExchangeId, LogKey};
 
 use super::batch::Columns;
@@ -35,12 +35,14 @@ const ROWS_WITH_BODIES: usize = 16;
 pub struct Parts {
     /// Compacted hours, oldest first.
     pub hours: Vec<HourFile>,
-    /// Which exchanges stand in each of them.
+    /// Which exchanges stand in those that logs could stand in, too.
     pub contents: Vec<Contents>,
     /// Logs that stand in none of these, newest first, one for each exchange as far as keys tell.
     pub logs: Vec<Entry>,
     /// Objects below `logs/` whose names are not those of logs.
     pub unrecognised: Vec<String>,
+    /// Files of hours that are damaged, by their keys, and why they are not read.
+    pub broken: Vec<(String, String)>,
 }
 
 /// Which exchanges stand in a compacted hour, from which logs.
@@ -111,53 +113,93 @@ fn hash(key: &str) -> u64 {
     hasher.finish()
 }
 
-/// Returns what a window consists of.
+/// Returns what a window consists of; with the contents of all its hours, if there are logs elsewhere that
+/// could stand in any. A file that is none of ours, or damaged, is named; the logs of its
+/// hour count, as far as they are there.
 ///
 /// # Errors
 ///
 /// When logs or hours cannot be listed, or an hour cannot be read: a part would be no answer.
-pub async fn parts(source: &Arc<dyn LogSource>, window: &Window) -> Result<Parts, ReadError> {
+pub async fn parts(
+    source: &Arc<dyn LogSource>,
+    window: &Window,
+    has_untimed: bool,
+) -> Result<Parts, ReadError> {
     let logs = list(&**source, window).await.map_err(ReadError::Source)?;
     let hours = published(source, window).await?;
-    let opened = stream::iter(hours).map(|hour| open(source, hour));
-    let mut opened: Vec<_> = opened.buffer_unordered(OPENED).try_collect().await?;
-    opened.sort_by_key(|opened| opened.as_ref().map(|(file, _)| file.hour()));
-    let opened: Vec<_> = opened.into_iter().flatten().collect();
+    // What stands in an hour matters only to logs: to those of that hour, and to those that tell none.
+    let with_logs: HashSet<Hour> =
+        logs.entries.iter().filter_map(|entry| Hour::of_log(&entry.key)).collect();
+    let is_any = has_untimed || logs.entries.iter().any(|entry| entry.told.is_none());
+    let opened = stream::iter(hours).map(|hour| {
+        let needs_contents = is_any || with_logs.contains(&hour);
+        async move {
+            match opened(source, hour, needs_contents).await {
+                Err(ReadError::Broken { key, why }) => Ok(Err((key, why))),
+                opened => opened.map(Ok),
+            }
+        }
+    });
+    let opened: Vec<_> = opened.buffered(OPENED).try_collect().await?;
+    let mut parts = Parts { unrecognised: logs.unrecognised, ..Parts::default() };
+    let mut by_hour: HashMap<Hour, usize> = HashMap::new();
+    for opened in opened {
+        match opened {
+            Ok(None) => {}
+            Ok(Some((file, contents))) => {
+                if let Some(contents) = contents {
+                    by_hour.insert(file.hour(), parts.contents.len());
+                    parts.contents.push(contents);
+                }
+                parts.hours.push(file);
+            }
+            Err(broken) => parts.broken.push(broken),
+        }
+    }
+    let contents = &parts.contents;
+    let is_compacted = |entry: &Entry| match Hour::of_log(&entry.key) {
+        Some(hour) => by_hour.get(&hour).is_some_and(|at| contents[*at].has(entry)),
+        // Only its record tells the hour of this one.
+        None => contents.iter().any(|contents| contents.has(entry)),
+    };
     let mut seen = HashSet::new();
     let is_new = |entry: &Entry| entry.told.is_none_or(|told| seen.insert(told.exchange_id));
-    let by_hour: BTreeMap<Hour, usize> =
-        opened.iter().enumerate().map(|(at, (file, _))| (file.hour(), at)).collect();
-    let is_compacted = |entry: &Entry| match Hour::of_log(&entry.key) {
-        Some(hour) => by_hour.get(&hour).is_some_and(|at| opened[*at].1.has(entry)),
-        // Only its record tells the hour of this one.
-        None => opened.iter().any(|(_, contents)| contents.has(entry)),
-    };
-    let entries = logs.entries.into_iter().filter(|entry| !is_compacted(entry)).filter(is_new);
-    let entries = entries.collect();
-    let (hours, contents) = opened.into_iter().unzip();
-    Ok(Parts { logs: entries, hours, contents, unrecognised: logs.unrecognised })
+    // Of two logs of one exchange the first one counts, as when it is compacted.
+    let oldest_first = logs.entries.into_iter().rev();
+    let entries = oldest_first.filter(|entry| !is_compacted(entry)).filter(is_new);
+    let mut entries: Vec<_> = entries.collect();
+    entries.reverse();
+    Ok(Parts { logs: entries, ..parts })
+}
+
+/// Opens an hour, and reads which exchanges stand in it, if that is needed.
+async fn opened(
+    source: &Arc<dyn LogSource>,
+    hour: Hour,
+    needs_contents: bool,
+) -> Result<Option<(HourFile, Option<Contents>)>, ReadError> {
+    if needs_contents {
+        let opened = open(source, hour).await?;
+        return Ok(opened.map(|(file, contents)| (file, Some(contents))));
+    }
+    Ok(HourFile::open(source, hour).await?.map(|file| (file, None)))
 }
 
 impl Parts {
-    /// Takes the parts of another window, too.
+    /// Takes the parts of another window, too; logs that tell no hour come with every window, and are
+    /// taken by themselves ([`Parts::add_untimed`]).
     pub fn append(&mut self, mut other: Self) {
         self.hours.append(&mut other.hours);
         self.contents.append(&mut other.contents);
-        self.logs.append(&mut other.logs);
+        self.logs.extend(other.logs.into_iter().filter(|log| Hour::of_log(&log.key).is_some()));
         self.unrecognised.append(&mut other.unrecognised);
+        self.broken.append(&mut other.broken);
     }
 
-    /// Takes logs that tell no hour, unless they stand in one; and leaves out what came twice, because
-    /// every window has those.
-    pub fn add_untimed(&mut self, untimed: Vec<Entry>) {
-        self.logs.extend(untimed);
-        let mut seen = HashSet::new();
-        let contents = &self.contents;
-        self.logs.retain(|entry| {
-            let is_untimed = Hour::of_log(&entry.key).is_none();
-            let is_compacted = is_untimed && contents.iter().any(|hour| hour.has(entry));
-            !is_compacted && seen.insert(entry.key.clone())
-        });
+    /// Takes logs that tell no hour, unless they stand in one.
+    pub fn add_untimed(&mut self, mut untimed: Vec<Entry>) {
+        untimed.retain(|entry| !self.contents.iter().any(|hour| hour.has(entry)));
+        self.logs.append(&mut untimed);
     }
 }
 
@@ -249,18 +291,29 @@ async fn rows_of(
     keys: &HashSet<&str>,
     ids: &HashSet<String>,
 ) -> Result<Vec<Row>, ReadError> {
+    let (mut places, mut at) = (Vec::new(), 0);
+    let mut batches = file.read(&["exchange_id", "source_key"], None, ROWS)?;
+    while let Some(batch) = batches.try_next().await? {
+        let of_batch = Columns::of(&batch);
+        let is_wanted = |row: &usize| {
+            of_batch.text("source_key", *row).is_some_and(|key| keys.contains(key))
+                || of_batch.text("exchange_id", *row).is_some_and(|id| ids.contains(id))
+        };
+        places.extend((0..batch.num_rows()).filter(is_wanted).map(|row| at + row));
+        at += batch.num_rows();
+    }
+    let mut rows = Vec::with_capacity(places.len());
+    if places.is_empty() {
+        return Ok(rows);
+    }
     let mut wanted = vec!["exchange_id", "source_key", "started_at"];
     wanted.extend(columns);
-    let mut rows = Vec::new();
-    let size = if columns.contains(&BODY) { ROWS_WITH_BODIES } else { ROWS };
-    let mut batches = file.read(&wanted, None, size)?;
+    let selection = places.into_iter().map(|row| row..row + 1);
+    let selection = RowSelection::from_consecutive_ranges(selection, at);
+    let mut batches = file.read(&wanted, Some(selection), ROWS_WITH_BODIES)?;
     while let Some(batch) = batches.try_next().await? {
-        let columns = Columns::of(&batch);
-        let is_wanted = |row: &usize| {
-            columns.text("source_key", *row).is_some_and(|key| keys.contains(key))
-                || columns.text("exchange_id", *row).is_some_and(|id| ids.contains(id))
-        };
-        rows.extend((0..batch.num_rows()).filter(is_wanted).map(|row| columns.row(row)));
+        let of_batch = Columns::of(&batch);
+        rows.extend((0..batch.num_rows()).map(|row| of_batch.row(row)));
     }
     Ok(rows)
 }

@@ -1,7 +1,7 @@
 //! SQL over everything: raw logs and compacted hours as one table, `exchanges`.
 //!
 //! A query comes in; batches of rows go out. What stands in `prune` decides which hours and which logs
-//! can hold an answer, before anything is read; `table` makes a plan of the rest: DataFusion's own
+//! can hold an answer, before any log or row is read; `table` makes a plan of the rest: DataFusion's own
 //! Parquet scan over files that are pinned to one version (`hours`), and the logs that are in none
 //! (`raw`). Each exchange is in one of the two.
 
@@ -37,8 +37,8 @@ pub enum SqlError {
     #[error("{0}")]
     Query(String),
     /// More memory is needed than may be used.
-    #[error("{0}")]
-    Memory(String),
+    #[error("sorting or grouping needs more memory than it may use")]
+    Memory,
     /// The logs cannot be listed or read.
     #[error(transparent)]
     Source(SourceError),
@@ -55,6 +55,10 @@ pub enum SqlError {
 pub struct Tally {
     /// Logs that could not be read, and why.
     unread: Mutex<Vec<(String, String)>>,
+    /// Objects below `logs/` that are no logs by their names.
+    unrecognised: Mutex<Vec<String>>,
+    /// Logs that say another exchange or time than their keys, whose row is what they say.
+    mismatched: Mutex<Vec<String>>,
     /// Logs that were read.
     pub read: AtomicU64,
     /// A file was replaced.
@@ -67,9 +71,29 @@ impl Tally {
     /// Returns the logs that could not be read, and why.
     #[must_use]
     pub fn unread(&self) -> Vec<(String, String)> {
-        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        unread.sort();
-        unread
+        sorted(&self.unread)
+    }
+
+    /// Returns the objects below `logs/` that are no logs by their names.
+    #[must_use]
+    pub fn unrecognised(&self) -> Vec<String> {
+        sorted(&self.unrecognised)
+    }
+
+    /// Returns the logs that say something else than their keys.
+    #[must_use]
+    pub fn mismatched(&self) -> Vec<String> {
+        sorted(&self.mismatched)
+    }
+
+    fn pass_over(&self, keys: &[String]) {
+        let mut unrecognised = self.unrecognised.lock().unwrap_or_else(PoisonError::into_inner);
+        unrecognised.extend_from_slice(keys);
+    }
+
+    fn mismatch(&self, key: &str) {
+        let mut mismatched = self.mismatched.lock().unwrap_or_else(PoisonError::into_inner);
+        mismatched.push(key.to_owned());
     }
 
     fn miss(&self, key: String, why: String) {
@@ -85,6 +109,14 @@ impl Tally {
         }
         error
     }
+}
+
+/// A table may be scanned more than once, and then meets the same.
+fn sorted<T: Clone + Ord>(noted: &Mutex<Vec<T>>) -> Vec<T> {
+    let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    noted.sort();
+    noted.dedup();
+    noted
 }
 
 /// A query that runs.
@@ -135,7 +167,7 @@ pub fn explain(error: &DataFusionError, tally: &Tally) -> SqlError {
     let root = error.find_root();
     let said = plainly(&root.strip_backtrace());
     match root {
-        DataFusionError::ResourcesExhausted(_) => SqlError::Memory(said),
+        DataFusionError::ResourcesExhausted(_) => SqlError::Memory,
         DataFusionError::SQL(..)
         | DataFusionError::Plan(_)
         | DataFusionError::SchemaError(..)
@@ -150,13 +182,12 @@ pub fn explain(error: &DataFusionError, tally: &Tally) -> SqlError {
 
 /// Takes what the engine says without the names of its parts.
 fn plainly(said: &str) -> String {
-    const PREFIXES: [&str; 6] = [
+    const PREFIXES: [&str; 5] = [
         "Error during planning: ",
         "SQL error: ",
         "Schema error: ",
         "Arrow error: ",
         "Parser error: ",
-        "Resources exhausted: ",
     ];
     let mut said = said.lines().next().unwrap_or_default().trim();
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| said.strip_prefix(prefix)) {

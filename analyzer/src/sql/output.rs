@@ -4,12 +4,13 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use datafusion::arrow::array::{ArrayRef, AsArray as _, RecordBatch, StringArray};
+use datafusion::arrow::array::{Array as _, ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::csv;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::writer::{LineDelimited, WriterBuilder};
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
@@ -60,7 +61,10 @@ impl<W: Write + Send> Writer<W> {
             Format::Table => Kind::Table { to, schema: schema.clone(), shown: Vec::new() },
             Format::Json => Kind::Json(WriterBuilder::new().with_explicit_nulls(true).build(to)),
             Format::Csv => {
-                Kind::Csv(Box::new(csv::WriterBuilder::new().with_header(true).build(to)))
+                let mut to = csv::WriterBuilder::new().with_header(true).build(to);
+                // The line of names comes with the first batch, and there may be none.
+                to.write(&RecordBatch::new_empty(schema.clone())).map_err(io::Error::other)?;
+                Kind::Csv(Box::new(to))
             }
             Format::Parquet => {
                 let schema = plain(schema);
@@ -82,6 +86,8 @@ impl<W: Write + Send> Writer<W> {
         let left = SHOWN.saturating_sub(self.rows).min(batch.num_rows());
         self.rows += batch.num_rows();
         match &mut self.kind {
+            // What is not shown is not kept.
+            Kind::Table { .. } if left == 0 => Ok(()),
             Kind::Table { shown, schema, .. } => {
                 let rows = batch.slice(0, left);
                 // A plan is a text of many lines.
@@ -116,8 +122,12 @@ impl<W: Write + Send> Writer<W> {
                 }
                 let table = pretty_format_batches(&shown).map_err(io::Error::other)?;
                 writeln!(to, "{table}")?;
+                to.flush()?;
             }
-            Kind::Json(mut to) => to.finish().map_err(io::Error::other)?,
+            Kind::Json(mut to) => {
+                to.finish().map_err(io::Error::other)?;
+                to.into_inner().flush()?;
+            }
             Kind::Csv(to) => to.into_inner().flush()?,
             Kind::Parquet { to, .. } => _ = to.close().map_err(io::Error::other)?,
         }
@@ -136,12 +146,13 @@ fn short(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         kept
     };
     let column = |(column, field): (&ArrayRef, &Arc<Field>)| {
-        if !matches!(field.data_type(), DataType::Utf8 | DataType::Utf8View) {
+        let kind = field.data_type();
+        if kind.is_primitive() || matches!(kind, DataType::Boolean | DataType::Null) {
             return Ok((Arc::clone(column), Arc::clone(field)));
         }
-        let texts = cast(column, &DataType::Utf8)?;
-        let texts = texts.as_string::<i32>();
-        let texts: StringArray = texts.iter().map(|text| text.map(shortened)).collect();
+        let format = ArrayFormatter::try_new(column, &FormatOptions::default())?;
+        let text = |row| column.is_valid(row).then(|| shortened(&format.value(row).to_string()));
+        let texts: StringArray = (0..column.len()).map(text).collect();
         let field = field.as_ref().clone().with_data_type(DataType::Utf8);
         Ok((Arc::new(texts) as ArrayRef, Arc::new(field)))
     };

@@ -2,17 +2,21 @@
 //! pruning. An hour is a container whose rows have one day, one hour, and times around it; a log whose key
 //! tells its outcome is a container of one row.
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Int32Array, StringViewArray, TimestampMillisecondArray, UInt64Array,
 };
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::pruning::PruningStatistics;
+use datafusion::common::tree_node::TreeNode as _;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::error::Result;
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{CastExpr, TryCastExpr};
+use datafusion::physical_expr::utils::split_conjunction;
+use datafusion::physical_expr::{PhysicalExpr, conjunction};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use jiff::{SignedDuration, Timestamp};
 use schemas::key::LogKey;
@@ -21,7 +25,8 @@ use schemas::origin::Origin;
 use crate::hour::Hour;
 use crate::logs::list::Entry;
 
-/// How far from its hour a row can have begun, whose log's key told no exact time.
+/// How far from its hour a row is looked for by its time. A record that tells a time further from the folder
+/// in which it stands is found by day and hour only.
 const MARGIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// Keeps the hours that can hold an answer.
@@ -51,10 +56,25 @@ fn keep<C: Container>(
     schema: &SchemaRef,
 ) -> Result<Vec<C>> {
     let Some(predicate) = predicate else { return Ok(containers) };
+    // A time of day goes round while time goes on, and the engine takes it for going on.
+    let conditions = split_conjunction(predicate).into_iter().filter(|of| !is_of_time_of_day(of));
+    let predicate = conjunction(conditions.cloned());
     let builder = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema));
-    let can = builder.try_build(Arc::clone(predicate))?.prune(&Statistics(&containers))?;
+    let can = builder.try_build(predicate)?.prune(&Statistics(&containers))?;
     let containers = containers.into_iter().zip(can);
     Ok(containers.filter_map(|(container, can)| can.then_some(container)).collect())
+}
+
+/// Tells whether something in a condition is made a time of day.
+fn is_of_time_of_day(condition: &Arc<dyn PhysicalExpr>) -> bool {
+    let is_time = |made: &DataType| matches!(made, DataType::Time32(_) | DataType::Time64(_));
+    let makes_time = |expression: &Arc<dyn PhysicalExpr>| {
+        let any = expression.as_ref() as &dyn Any;
+        let cast = any.downcast_ref::<CastExpr>().map(CastExpr::cast_type);
+        let tried = any.downcast_ref::<TryCastExpr>().map(TryCastExpr::cast_type);
+        Ok(cast.or(tried).is_some_and(is_time))
+    };
+    condition.exists(makes_time).unwrap_or(true)
 }
 
 /// Rows of which something is known without reading them.

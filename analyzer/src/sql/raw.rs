@@ -15,6 +15,7 @@ use datafusion::physical_plan::streaming::PartitionStream;
 use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use schemas::columns::COLUMNS;
+use schemas::key::LogKey;
 
 use super::{Tally, failed};
 use crate::hour::Hour;
@@ -151,6 +152,13 @@ impl Logs {
             }
         };
         let id = &row.rank.exchange_id;
+        let says_other = |told: LogKey| {
+            told.exchange_id.to_string() != *id
+                || told.started_at.as_millisecond() != row.rank.started_at_ms
+        };
+        if entry.told.is_some_and(says_other) {
+            self.tally.mismatch(&entry.key);
+        }
         let is_compacted = self.compacted.iter().any(|contents| contents.has_id(id));
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         Ok((!is_compacted && seen.insert(id.clone())).then_some(row))

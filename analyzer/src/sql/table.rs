@@ -1,5 +1,5 @@
-//! The table `exchanges`: what can hold an answer is listed when the query is planned, and read when it
-//! runs.
+//! The table `exchanges`: when a query is planned, the logs that can hold an answer are listed and compacted
+//! hours are opened; rows are read when it runs.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -21,6 +21,7 @@ use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::union::UnionExec;
+use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use schemas::columns::BODY;
 
@@ -37,6 +38,9 @@ use crate::window::Window;
 /// Rows of a batch with bodies: their pages are given back before much memory is held, and the same memory
 /// serves the next ones, which is a third of what searching them costs.
 const BODY_BATCH_ROWS: usize = 64;
+
+/// Stretches of hours that are listed at a time.
+const WINDOWS: usize = 8;
 
 /// The table.
 pub(super) struct Exchanges {
@@ -85,9 +89,21 @@ impl Exchanges {
                 None => windows.push(hour.window()),
             }
         }
-        for window in windows {
-            found.append(parts(&self.source, &window).await.map_err(failed)?);
+        let has_untimed = !untimed.is_empty();
+        let each = stream::iter(windows).map(|window| {
+            let source = Arc::clone(&self.source);
+            async move { parts(&source, &window, has_untimed).await }
+        });
+        let mut each = each.buffered(WINDOWS);
+        while let Some(parts) = each.next().await {
+            found.append(parts.map_err(failed)?);
         }
+        found.unrecognised.sort_unstable();
+        found.unrecognised.dedup();
+        for (key, why) in found.broken.drain(..) {
+            self.tally.miss(key, why);
+        }
+        self.tally.pass_over(&found.unrecognised);
         // Logs that tell no hour are of whatever hour their records say.
         let kept: HashSet<Hour> = hours.into_iter().collect();
         found.add_untimed(untimed);

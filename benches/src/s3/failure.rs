@@ -119,6 +119,8 @@ pub(crate) struct Orders {
     due: VecDeque<(Operation, Failure, usize)>,
     /// Now and then.
     chances: Vec<Chance>,
+    /// How many failures there were.
+    pub(crate) carried_out: usize,
 }
 
 /// A failure that meets so many of a thousand requests, chosen by its seed.
@@ -156,14 +158,19 @@ impl Orders {
     /// Takes the failure that is due for this request, or `None`.
     pub(crate) fn take(&mut self, operation: Operation) -> Option<Failure> {
         self.due.retain(|&(_, _, times)| times > 0);
-        if let Some((_, failure, times)) = self.due.iter_mut().find(|order| order.0 == operation) {
+        let due = self.due.iter_mut().find(|order| order.0 == operation);
+        let due = due.map(|(_, failure, times)| {
             *times -= 1;
-            return Some(*failure);
-        }
+            *failure
+        });
         let mut of_kind = self.chances.iter_mut().filter(|chance| chance.operation == operation);
-        of_kind.find_map(|chance| {
-            (chance.random.below(1_000) < chance.of_thousand).then_some(chance.failure)
-        })
+        let failure = due.or_else(|| {
+            of_kind.find_map(|chance| {
+                (chance.random.below(1_000) < chance.of_thousand).then_some(chance.failure)
+            })
+        });
+        self.carried_out += usize::from(failure.is_some());
+        failure
     }
 }
 

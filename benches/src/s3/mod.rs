@@ -146,6 +146,12 @@ impl MemoryS3 {
         state.halt = None;
     }
 
+    /// Returns how many requests have failed by order.
+    #[must_use]
+    pub fn failures(&self) -> usize {
+        lock(&self.state).orders.carried_out
+    }
+
     /// Halts at a request, counted from 1 from now on: it is carried out or not, and never answered.
     /// What comes back is told when that happens, so that a test can kill its client at that very
     /// boundary.
