@@ -12,6 +12,7 @@ use analyzer::hour::file::HourFile;
 use analyzer::hour::write::Bodies;
 use analyzer::logs::source::{FolderSource, LogSource, SourceError};
 use benches::s3::{Failure, Operation};
+use benches::upstream::random_body;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -89,6 +90,56 @@ async fn a_copy_in_another_hour_is_no_second_exchange() {
     fs::remove_file(folder.path().join(&own.key)).expect("expired");
     compact(&folder, &DAY).ends(0);
     assert_eq!(rows_of(&folder).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_copy_that_comes_later_does_not_take_the_row() {
+    let own = object(&server_error(1, OWN));
+    let folder = Folder::of(std::slice::from_ref(&own));
+    compact(&folder, &DAY).ends(0);
+    let copy = "logs/2026/11/22/01/a-copy.json.zst";
+    folder.put(copy, &own.bytes);
+    folder.put_object(&object(&server_error(2, OWN)));
+    let page = compact(&folder, &[&DAY[..], &["--json"]].concat()).ends(0).json();
+    assert_eq!(page["hours"][0]["duplicates"], json!([copy]));
+    let rows = rows_of(&folder).await;
+    assert_eq!((rows.len(), rows[0].text("source_key")), (2, Some(own.key.as_str())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rerun_reads_no_log() {
+    let bucket =
+        Bucket::of(&(1..=30).map(|n| object(&server_error(n, OWN))).collect::<Vec<_>>()).await;
+    let compact = || run(bucket.analyzer(&[&["compact"], &DAY[..]].concat()), "").ends(0);
+    compact();
+    let before = bucket.0.counts().get;
+    compact();
+    let gets = bucket.0.counts().get - before;
+    assert!(gets <= 3, "{gets} GETs for an hour in which nothing is new");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_log_beside_a_published_hour_has_nothing_written_anew() {
+    // Bodies that do not pack: reading all rows of the hour would show.
+    let log = |number: u32| {
+        let mut record = server_error(number, OWN);
+        let noise = random_body(number.into(), 200_000);
+        record.response_body = String::from_utf8(noise).expect("text");
+        object(&record)
+    };
+    let mut objects: Vec<_> = (1..=9).map(log).collect();
+    objects[8].bytes = b"{".to_vec();
+    let bucket = Bucket::of(&objects).await;
+    let compact = || run(bucket.analyzer(&[&["compact", "--json"], &DAY[..]].concat()), "").ends(4);
+    compact();
+    let before = bucket.0.counts();
+    let page = compact().json();
+    let counts = bucket.0.counts();
+    assert_eq!(page["hours"][0]["quarantined"][0]["key"], objects[8].key);
+    assert_eq!(page["hours"][0]["rows"], 8);
+    assert_eq!(counts.put, before.put);
+    let read = counts.got_bytes - before.got_bytes;
+    assert!(read < 200_000, "{read} bytes: the ids in the file and the bad log");
 }
 
 #[tokio::test]

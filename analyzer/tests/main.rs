@@ -20,6 +20,7 @@ mod samples;
 mod generated;
 mod cloudwatch;
 mod recover;
+mod publishing;
 mod compact;
 mod compact_odd;
 mod compacted;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use analyzer::logs::source::{
-    Depth, FolderSource, Listing, LogSource, Part, S3Source, SourceError,
+    Depth, FolderSource, Listing, LogSource, Part, S3Source, SourceError, Span,
 };
 use benches::s3::{Failure, MemoryS3, Operation};
 
@@ -18,6 +18,9 @@ const ODD: [&str; 5] = [
     "odd/x../y...json",
     "odd/%/%zz+.json",
 ];
+
+/// An object without a byte, of which S3 gives no range.
+const EMPTY: &str = "empty/nothing.json";
 
 /// More than two pages of S3's.
 const MANY: usize = 2_500;
@@ -41,6 +44,7 @@ async fn cases() -> Vec<Case> {
     for key in keys() {
         folder.put(&key, key.as_bytes());
     }
+    folder.put(EMPTY, b"");
     let source = Box::new(FolderSource::open(folder.path()).expect("a folder"));
     let mut cases = vec![Case { name: "folder", source, _folder: Some(folder), _server: None }];
     for (name, prefix) in [("bucket", ""), ("prefix of a bucket", "/a team/with+signs/")] {
@@ -49,6 +53,8 @@ async fn cases() -> Vec<Case> {
             let whole = format!("{}{key}", prefix.trim_start_matches('/'));
             server.insert(&whole, key.clone().into_bytes(), SystemTime::UNIX_EPOCH);
         }
+        let empty = format!("{}{EMPTY}", prefix.trim_start_matches('/'));
+        server.insert(&empty, Vec::new(), SystemTime::UNIX_EPOCH);
         let source = S3Source::with(config(&server), BUCKET, prefix).await.expect("a bucket");
         let source = Box::new(source);
         cases.push(Case { name, source, _folder: None, _server: Some(server) });
@@ -71,7 +77,8 @@ async fn every_source_lists_and_reads_alike() {
         assert_eq!(names(&here), expected, "{name}");
 
         let root = list("", Depth::Here).await.expect("listable");
-        let expected = (BTreeSet::from(["z.json"]), BTreeSet::from(["logs/", "logs-not/", "odd/"]));
+        let folders = ["empty/", "logs/", "logs-not/", "odd/"];
+        let expected = (BTreeSet::from(["z.json"]), BTreeSet::from(folders));
         assert_eq!(names(&root), expected, "{name}");
 
         let below = list("logs/", Depth::Below).await.expect("listable");
@@ -101,6 +108,11 @@ async fn every_source_lists_and_reads_alike() {
             let got = source.get(&object.key, Part::Whole).await.expect("readable");
             assert_eq!(got, object.key, "{name}");
         }
+        for part in [Part::Whole, Part::Head(9)] {
+            assert_eq!(source.get(EMPTY, part).await.expect("readable"), "", "{name}: {part:?}");
+        }
+        let end = source.read(EMPTY, Span::Last(9), None).await.expect("readable");
+        assert_eq!((end.bytes.len(), end.size), (0, 0), "{name}");
         let missing = source.get("logs/2026/11/22/01/none.json", Part::Whole).await;
         assert!(matches!(missing, Err(SourceError::Missing(_))), "{name}: {missing:?}");
     }

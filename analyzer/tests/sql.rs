@@ -142,7 +142,7 @@ async fn what_cannot_be_an_answer_is_not_read() {
 }
 
 /// Conditions on all that names of hours and keys of logs tell.
-const CONDITIONS: [&str; 24] = [
+const CONDITIONS: [&str; 27] = [
     "started_at >= '2026-11-21T21:30:00Z'",
     "started_at < '2026-11-21T21:00:00Z'",
     "started_at <= '2026-11-21T21:00:00Z'",
@@ -152,6 +152,8 @@ const CONDITIONS: [&str; 24] = [
     "CAST(started_at AS DATE) = '2026-11-22'",
     "CAST(started_at AS TIME) >= TIME '23:00:00'",
     "CAST(started_at AS TIME) < TIME '00:30:00' OR status = 500",
+    // There midnight is in the middle of an hour of UTC.
+    "CAST(started_at AT TIME ZONE 'Asia/Tehran' AS TIME) < TIME '00:20:00'",
     "date_trunc('hour', started_at) = '2026-11-21T21:00:00Z'",
     "day = '2026-11-21' AND hour BETWEEN '20' AND '21'",
     "day || hour = '2026-11-2200'",
@@ -167,6 +169,8 @@ const CONDITIONS: [&str; 24] = [
     "status <> 200 AND status < 429",
     "exchange_id LIKE 'cpx_01a200ea%'",
     "status IS NULL OR error_message IS NULL",
+    "error_detail IS NULL AND error_origin IS NOT NULL",
+    "error_type IS NOT NULL",
 ];
 
 #[test]

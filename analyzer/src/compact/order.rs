@@ -104,7 +104,7 @@ pub(super) async fn order(
         {
             order.duplicates.push(Duplicate { key: entry.key, of: None });
         } else {
-            order.take(entry, answer, hour);
+            order.take(entry, answer);
         }
     }
     order.logs.sort_by(|a, b| a.rank.cmp(&b.rank).then_with(|| a.entry.key.cmp(&b.entry.key)));
@@ -165,13 +165,7 @@ pub(super) async fn hours_of(
 }
 
 impl Order {
-    fn take(&mut self, entry: Entry, answer: Result<Rank, Quarantined>, hour: Hour) {
-        let time = answer.as_ref().ok().map(|rank| rank.started_at_ms);
-        let time = time.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(entry.time);
-        // What tells its hour only in its record belongs in that one.
-        if Hour::of_record(&entry.key, time) != hour {
-            return;
-        }
+    fn take(&mut self, entry: Entry, answer: Result<Rank, Quarantined>) {
         match answer {
             Err(quarantined) => self.quarantined.push(quarantined),
             Ok(rank) => self.logs.push(Ordered { rank, entry }),

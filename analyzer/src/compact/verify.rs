@@ -67,3 +67,7 @@ async fn digest_of(file: &HourFile) -> Result<(String, u64), ReadError> {
     }
     Ok((hex(digest), rows))
 }
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;

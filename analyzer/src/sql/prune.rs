@@ -56,7 +56,6 @@ fn keep<C: Container>(
     schema: &SchemaRef,
 ) -> Result<Vec<C>> {
     let Some(predicate) = predicate else { return Ok(containers) };
-    // A time of day goes round while time goes on, and the engine takes it for going on.
     let conditions = split_conjunction(predicate).into_iter().filter(|of| !is_of_time_of_day(of));
     let predicate = conjunction(conditions.cloned());
     let builder = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema));
@@ -65,8 +64,9 @@ fn keep<C: Container>(
     Ok(containers.filter_map(|(container, can)| can.then_some(container)).collect())
 }
 
-/// Tells whether something in a condition is made a time of day.
-fn is_of_time_of_day(condition: &Arc<dyn PhysicalExpr>) -> bool {
+/// Tells whether something in a condition is made a time of day: that goes round while time goes on, and
+/// the engine's pruning takes it for going on.
+pub(super) fn is_of_time_of_day(condition: &Arc<dyn PhysicalExpr>) -> bool {
     let is_time = |made: &DataType| matches!(made, DataType::Time32(_) | DataType::Time64(_));
     let makes_time = |expression: &Arc<dyn PhysicalExpr>| {
         let any = expression.as_ref() as &dyn Any;

@@ -1,13 +1,13 @@
 //! The table `exchanges`: when a query is planned, the logs that can hold an answer are listed and compacted
 //! hours are opened; rows are read when it runs.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DFSchema;
+use datafusion::common::config::TableParquetOptions;
 use datafusion::datasource::TableType;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
@@ -28,7 +28,6 @@ use schemas::columns::BODY;
 use super::hours::{OpenHours, partitioned};
 use super::raw::{Logs, Share};
 use super::{Tally, failed, prune};
-use crate::hour::Hour;
 use crate::hour::file::ReadError;
 use crate::hour::parts::{Parts, parts, published};
 use crate::hour::places::{Places, places};
@@ -105,10 +104,7 @@ impl Exchanges {
         }
         self.tally.pass_over(&found.unrecognised);
         // Logs that tell no hour are of whatever hour their records say.
-        let kept: HashSet<Hour> = hours.into_iter().collect();
         found.add_untimed(untimed);
-        found.hours.retain(|file| kept.contains(&file.hour()));
-        found.logs.retain(|entry| Hour::of_log(&entry.key).is_none_or(|hour| kept.contains(&hour)));
         found.logs = prune::logs(found.logs, predicate, &self.schema)?;
         Ok(found)
     }
@@ -125,12 +121,16 @@ impl Exchanges {
             .with_table_partition_cols(partitions())
             .build();
         let files = OpenHours::new(&found.hours, Arc::clone(&self.tally));
+        let is_prunable = !predicate.is_some_and(prune::is_of_time_of_day);
+        let mut options = TableParquetOptions::default();
+        options.global.pruning = is_prunable;
         // The optimizer brings the predicate here; given now, it would be applied twice.
         let source = ParquetSource::new(table)
+            .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(files))
             .with_pushdown_filters(true)
             .with_reorder_filters(true)
-            .with_enable_page_index(true);
+            .with_enable_page_index(is_prunable);
         let most = state.config().target_partitions().max(1);
         let mut groups = vec![Vec::new(); most.min(found.hours.len())];
         let count = groups.len();

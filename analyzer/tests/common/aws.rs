@@ -142,7 +142,12 @@ impl Drop for Moto {
 
 /// How to reach whatever is at this address.
 pub(crate) fn config(url: &str) -> SdkConfig {
-    let credentials = Credentials::new("test", "test", None, None, "test");
+    config_with(url, "test", "test")
+}
+
+/// How to reach what checks who asks.
+pub(crate) fn config_with(url: &str, access_key: &str, secret_key: &str) -> SdkConfig {
+    let credentials = Credentials::new(access_key, secret_key, None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(REGION))

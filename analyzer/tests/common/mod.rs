@@ -11,7 +11,6 @@ use std::time::{Duration, SystemTime};
 
 use analyzer::logs::source::S3Source;
 use aws_config::SdkConfig;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use benches::corpus::Object;
 use benches::s3::{ACCESS_KEY, MemoryS3, SECRET_KEY};
 use schemas::record::LogRecord;
@@ -254,11 +253,5 @@ pub(crate) fn object(record: &LogRecord) -> Object {
 
 /// Settings that lead to a server.
 pub(crate) fn config(server: &MemoryS3) -> SdkConfig {
-    let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .endpoint_url(server.url())
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build()
+    aws::config_with(&server.url(), ACCESS_KEY, SECRET_KEY)
 }

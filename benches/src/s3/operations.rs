@@ -191,6 +191,10 @@ impl S3 for Operations {
         let (body, content_range) = match input.range {
             Some(range) => {
                 let range = range.check(object.body.len() as u64)?;
+                // S3 gives none of an empty object, not even its end.
+                if range.is_empty() {
+                    return Err(s3_error!(InvalidRange, "The requested range is not satisfiable"));
+                }
                 let text = format!("bytes {}-{}/{whole}", range.start, range.end - 1);
                 (object.body.slice(index(range.start)..index(range.end)), Some(text))
             }

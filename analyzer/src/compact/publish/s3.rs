@@ -34,7 +34,8 @@ pub struct S3Publisher {
 
 impl S3Publisher {
     /// Publishes below a prefix of a bucket.
-    pub(crate) fn new(config: &SdkConfig, bucket: &str, prefix: &str) -> Self {
+    #[must_use]
+    pub fn new(config: &SdkConfig, bucket: &str, prefix: &str) -> Self {
         let prefix = prefix.trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         // A large hour has many parts, and each of them has to arrive.

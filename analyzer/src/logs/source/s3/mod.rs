@@ -59,6 +59,8 @@ enum Trouble {
     Renewed(String),
     /// The connection was stale: another try at once, which costs nothing.
     Stale,
+    /// The object is empty, of which S3 gives no range: all of it is asked for.
+    Empty(String),
     /// This is the answer.
     Final(SourceError),
 }
@@ -100,7 +102,7 @@ impl S3Source {
         let mut token: Option<String> = None;
         loop {
             let query = list_query(token.as_deref(), depth, &whole);
-            let answer = self.request("", &query, &whole, &Wanted::default()).await?;
+            let answer = self.request("", &query, &whole, Wanted::default()).await?;
             let Some(page) = read_page(&answer.body) else {
                 let place = self.name(&whole);
                 return Err(SourceError::Unreachable(format!("cannot list `{place}`: no listing")));
@@ -128,7 +130,7 @@ impl S3Source {
         key: &str,
         query: &str,
         names: &str,
-        wanted: &Wanted,
+        mut wanted: Wanted,
     ) -> Result<Answer, SourceError> {
         let mut path = self.place.path.clone();
         encode(key, true, &mut path);
@@ -138,7 +140,7 @@ impl S3Source {
         let (mut attempt, mut stale, mut renewed) = (1, 0, 0);
         loop {
             let begun = Instant::now();
-            let trouble = match self.attempt(path, query, names, wanted).await {
+            let trouble = match self.attempt(path, query, names, &wanted).await {
                 Ok(answer) => {
                     self.patience.restore(attempt - 1);
                     if key.is_empty() {
@@ -159,7 +161,9 @@ impl S3Source {
                     renewed += 1;
                     continue;
                 }
+                Trouble::Empty(_) if wanted.range.take().is_some() => continue,
                 Trouble::Stale => "the connection was closed".to_owned(),
+                Trouble::Empty(why) => return Err(SourceError::Unreachable(why)),
                 Trouble::Renewed(why) => return Err(SourceError::Denied(why)),
                 Trouble::Passing { why, is_load } => {
                     if is_load {
@@ -264,6 +268,9 @@ impl S3Source {
             }
             (404, _) => Trouble::Final(SourceError::Missing(text)),
             (412, _) => Trouble::Final(SourceError::Changed(text)),
+            (416, _) if element(&xml, "ActualObjectSize").is_none_or(|size| size == "0") => {
+                Trouble::Empty(text)
+            }
             (400, _) if code == "RequestTimeout" => Trouble::Passing { why: text, is_load: true },
             (429 | 503 | 504, _) => Trouble::Passing { why: text, is_load: true },
             (408 | 500.., _) => Trouble::Passing { why: text, is_load: false },
@@ -333,7 +340,7 @@ impl LogSource for S3Source {
                 Part::Head(bytes) => Some(format!("bytes=0-{}", bytes.max(1) - 1)),
             };
             let wanted = Wanted { range, version: None };
-            Ok(self.request(&whole, "", &whole, &wanted).await?.body)
+            Ok(self.request(&whole, "", &whole, wanted).await?.body)
         })
     }
 
@@ -350,7 +357,7 @@ impl LogSource for S3Source {
                 Span::Range(range) => format!("bytes={}-{}", range.start, range.end.max(1) - 1),
             });
             let wanted = Wanted { range, version: of.cloned() };
-            let answer = self.request(&whole, "", &whole, &wanted).await?;
+            let answer = self.request(&whole, "", &whole, wanted).await?;
             piece_of(answer).ok_or_else(|| {
                 let text =
                     format!("cannot read `{}`: the answer names no version", self.name(&whole));
