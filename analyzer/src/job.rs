@@ -68,6 +68,8 @@ struct Report {
     duplicates: usize,
     /// Logs that were deleted before they could be read.
     gone: Vec<String>,
+    /// Logs that became rows, and whose records say something else than their keys.
+    mismatched: usize,
     /// Hours that were not compacted, and why.
     failed: Vec<String>,
     /// Hours for which there was no time left.
@@ -153,6 +155,7 @@ impl Report {
                 self.quarantined.extend(compacted.quarantined.into_iter().map(|bad| bad.key));
                 self.duplicates += compacted.duplicates.len();
                 self.gone.extend(compacted.gone);
+                self.mismatched += compacted.mismatched.len();
             }
             Err(CompactError::OutOfTime(_)) => self.left.push(hour.to_string()),
             Err(error) => self.failed.push(format!("{hour}: {error}")),

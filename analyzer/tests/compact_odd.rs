@@ -2,6 +2,7 @@
 //! named, and none keeps the others from theirs.
 
 use std::fs::{self, File};
+use std::process::Stdio;
 use std::sync::Arc;
 
 use analyzer::compact::publish::FolderPublisher;
@@ -17,7 +18,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::common::fading::{Fading, gone};
-use crate::common::{Bucket, Folder, object, run, server_error};
+use crate::common::{Bucket, Folder, analyzer, object, run, server_error};
 use crate::compact::{compact, rows_of, source};
 
 /// A moment in the hour that the ids of [`server_error`] tell.
@@ -104,6 +105,35 @@ async fn a_copy_that_comes_later_does_not_take_the_row() {
     assert_eq!(page["hours"][0]["duplicates"], json!([copy]));
     let rows = rows_of(&folder).await;
     assert_eq!((rows.len(), rows[0].text("source_key")), (2, Some(own.key.as_str())));
+}
+
+#[test]
+fn what_is_no_log_by_its_name_is_named() {
+    let folder = Folder::of(&[object(&server_error(1, OWN))]);
+    let odd = "logs/2026/11/22/01/UPPER.JSON.ZST";
+    folder.put(odd, b"{}");
+    let answer = compact(&folder, &[&DAY[..], &["--json"]].concat()).ends(0);
+    assert_eq!(answer.json()["unrecognised"], json!([odd]));
+    assert!(answer.stderr.contains(odd), "{answer:?}");
+}
+
+#[test]
+fn rivals_in_a_folder_leave_nothing_but_the_hour() {
+    let folder = Folder::of(&(1..=200).map(|n| object(&server_error(n, OWN))).collect::<Vec<_>>());
+    let mut rivals: Vec<_> = (0..4)
+        .map(|_| {
+            let mut command = analyzer(&[&["compact"], &DAY[..], &["--source"]].concat());
+            command.arg(folder.path()).stdout(Stdio::null()).spawn().expect("it runs")
+        })
+        .collect();
+    for rival in &mut rivals {
+        assert!(rival.wait().expect("a child").success());
+    }
+    let hour = folder.path().join("parquet/day=2026-11-22/hour=01");
+    let names = fs::read_dir(hour).expect("compacted");
+    let mut names: Vec<_> = names.map(|entry| entry.expect("an entry").file_name()).collect();
+    names.sort();
+    assert_eq!(names, [".lock", "exchanges.parquet"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

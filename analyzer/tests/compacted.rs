@@ -9,13 +9,17 @@ use analyzer::logs::source::{FolderSource, SourceError};
 use analyzer::question::{Filters, Question};
 use analyzer::text::recognise::recognise;
 use analyzer::window::Window;
+use arrow::array::{ArrayRef, Int32Array, RecordBatch};
 use benches::corpus::{Bodies, Corpus, Plan, Query};
 use benches::upstream::random_body;
+use bytes::Bytes;
 use jiff::Timestamp;
+use parquet::arrow::ArrowWriter;
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use serde_json::{Value, json};
 
 use crate::common::fading::{Fading, gone};
-use crate::common::{Bucket, Folder, analyzer, object, run, server_error};
+use crate::common::{Answer, Bucket, Folder, analyzer, object, run, server_error};
 
 const WINDOW: [&str; 4] = ["--since", "2026-11-22T00:00:00Z", "--until", "2026-11-22T04:00:00Z"];
 
@@ -184,23 +188,70 @@ fn one_exchange_is_shown_whole_after_its_log_has_expired() {
     show("cpx_01a200ea080c7b3e9f1c2d4affffffff", &[]).ends(1);
 }
 
-#[test]
-fn a_damaged_hour_is_named_and_its_logs_are_read() {
-    let objects: Vec<_> =
-        (0..4).map(|n| object(&server_error(n, &format!("2026-11-22T02:00:0{n}.000Z")))).collect();
-    let folder = Folder::of(&objects);
+const FILE: &str = "parquet/day=2026-11-22/hour=02/exchanges.parquet";
+const NEXT: &str = "parquet/day=2026-11-22/hour=03/exchanges.parquet";
+
+/// Two compacted hours with four logs each.
+fn two_hours() -> Folder {
+    let record = |n: u32| server_error(n, &format!("2026-11-22T0{}:00:0{n}.000Z", 2 + n / 4));
+    let folder = Folder::of(&(0..8).map(|n| object(&record(n))).collect::<Vec<_>>());
     compact(&folder);
-    let file = "parquet/day=2026-11-22/hour=02/exchanges.parquet";
-    let whole = fs::read(folder.path().join(file)).expect("compacted");
-    folder.put(file, &whole[..whole.len() - 9]);
-    let answer = folder.ask(&[&["temporary errors"], &WINDOW[..]].concat()).ends(4);
-    assert_eq!(answer.json()["counts"], json!({"openai": 4}), "{answer:?}");
-    assert!(answer.stderr.contains(file), "{answer:?}");
-    let mut command = analyzer(&["compact", "--date", "2026-11-22", "--source"]);
+    folder
+}
+
+fn sql(folder: &Folder, query: &str) -> Answer {
+    let mut command = analyzer(&["sql", query, "--json", "--source"]);
     command.arg(folder.path());
-    let answer = run(command, "").ends(4);
+    run(command, "")
+}
+
+#[test]
+fn a_file_that_is_no_hour_of_ours_is_named_and_the_logs_of_its_hour_are_read() {
+    let folder = two_hours();
+    let [whole, next] = [FILE, NEXT].map(|file| fs::read(folder.path().join(file)).expect("there"));
+    let column = Arc::new(Int32Array::from(vec![1, 2])) as ArrayRef;
+    let batch = RecordBatch::try_from_iter([("a", column)]).expect("a batch");
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).expect("a schema");
+    writer.write(&batch).expect("written");
+    let foreign = writer.into_inner().expect("written");
+    for (bytes, why) in [
+        (&whole[..whole.len() - 9], ""),
+        (&b""[..], ""),
+        (&next, "it is the file of 2026-11-22T03"),
+        (&foreign, "not written by `analyzer compact`"),
+    ] {
+        folder.put(FILE, bytes);
+        let answer = folder.ask(&[&["temporary errors"], &WINDOW[..]].concat()).ends(4);
+        assert_eq!(answer.json()["counts"], json!({"openai": 8}), "{answer:?}");
+        assert!(answer.stderr.contains(FILE) && answer.stderr.contains(why), "{answer:?}");
+        let answer = sql(&folder, "SELECT count(*) AS n FROM exchanges").ends(4);
+        assert_eq!(answer.stdout, "{\"n\":8}\n");
+        assert!(answer.stderr.contains(FILE) && answer.stderr.contains(why), "{answer:?}");
+        // Nothing takes the place of what nobody can read.
+        let mut command = analyzer(&["compact", "--date", "2026-11-22", "--source"]);
+        command.arg(folder.path());
+        let answer = run(command, "").ends(4);
+        assert!(answer.stderr.contains(FILE) && answer.stderr.contains(why), "{answer:?}");
+        assert_eq!(fs::read(folder.path().join(FILE)).expect("still there"), bytes);
+    }
+}
+
+#[test]
+fn an_hour_that_turns_out_to_be_damaged_while_it_is_read_is_named() {
+    let folder = two_hours();
+    let mut bytes = fs::read(folder.path().join(FILE)).expect("compacted");
+    let reader = SerializedFileReader::new(Bytes::from(bytes.clone())).expect("Parquet");
+    let (start, length) =
+        reader.metadata().row_group(0).columns().last().expect("bodies").byte_range();
+    let bodies =
+        usize::try_from(start).expect("small")..usize::try_from(start + length).expect("small");
+    bytes[bodies].fill(0xff);
+    folder.put(FILE, &bytes);
+    let answer = sql(&folder, "SELECT * FROM exchanges").ends(4);
     assert!(
-        answer.stderr.contains(file),
-        "nothing takes the place of what nobody can read: {answer:?}"
+        answer.stderr.contains(FILE) && answer.stderr.contains("remove that file"),
+        "{answer:?}"
     );
+    fs::remove_file(folder.path().join(FILE)).expect("removed");
+    assert_eq!(sql(&folder, "SELECT * FROM exchanges").ends(0).stdout.lines().count(), 8);
 }

@@ -23,6 +23,7 @@ mod recover;
 mod publishing;
 mod compact;
 mod compact_odd;
+mod twins;
 mod compacted;
 mod job;
 mod engines;

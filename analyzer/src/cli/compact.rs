@@ -1,5 +1,6 @@
 //! `analyzer compact`: logs/ → parquet/.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -79,6 +80,8 @@ pub(super) struct CompactPage {
     quarantined: u64,
     /// Hours that were not compacted.
     failed: u64,
+    /// Objects below `logs/` that are no logs by their names.
+    unrecognised: Vec<String>,
 }
 
 /// What came of an hour.
@@ -102,6 +105,8 @@ struct HourPage {
     quarantined: Vec<QuarantinedPage>,
     /// Logs that were deleted before they could be read.
     gone: Vec<String>,
+    /// Logs that became rows, and whose records say another id, time or outcome than their keys.
+    mismatched: Vec<String>,
     /// Why it was not compacted.
     error: Option<String>,
 }
@@ -173,6 +178,11 @@ pub(super) async fn run(arguments: CompactArguments) -> Result<Exit, Failure> {
         return Err(Failure { error, ..unreachable(first) });
     }
     let page = page(&done, &failed, &planned.open);
+    if let [first, ..] = page.unrecognised.as_slice() {
+        let objects = count(page.unrecognised.len() as u64, "object");
+        let what = "below logs/ passed over: not the name of a log";
+        say(&printable(&format!("note: {objects} {what}: {first}")));
+    }
     if arguments.json {
         print(&(serde_json::to_string_pretty(&page).unwrap_or_default() + "\n"));
     } else {
@@ -262,7 +272,8 @@ fn line(of: &Compacted) -> String {
     let odd = [
         (of.duplicates.len(), "duplicate"),
         (of.quarantined.len(), "bad object"),
-        (of.gone.len(), "log gone"),
+        (of.gone.len(), "missing log"),
+        (of.mismatched.len(), "wrong key"),
     ];
     let odd = odd.iter().filter(|(number, _)| *number > 0);
     let odd: String =
@@ -270,13 +281,14 @@ fn line(of: &Compacted) -> String {
     format!("{}  {:<9}  {what}{odd}", of.hour, of.done.name())
 }
 
-/// Names the logs that became no row.
+/// Names the logs that became no row, or another than their keys tell.
 fn say_names(of: &Compacted) {
     let bad = of.quarantined.iter().map(|bad| format!("{}: {}", bad.key, bad.why)).collect();
     let gone = of.gone.clone();
-    let kinds: [(Vec<String>, &str, &str); 2] = [
+    let kinds: [(Vec<String>, &str, &str); 3] = [
         (bad, "object", "became no row and stayed in place"),
         (gone, "log", "deleted before it could be read"),
+        (of.mismatched.clone(), "record", "says something else than its key, and counts"),
     ];
     for (names, thing, what) in kinds.iter().filter(|(names, ..)| !names.is_empty()) {
         say(&format!("warning: {}: {} {what}", of.hour, count(names.len() as u64, thing)));
@@ -318,6 +330,7 @@ fn page(done: &[Compacted], failed: &[(Hour, CompactError)], open: &[Hour]) -> C
         duplicates: of.duplicates.clone(),
         quarantined: of.quarantined.iter().map(bad).collect(),
         gone: of.gone.clone(),
+        mismatched: of.mismatched.clone(),
         error: None,
     });
     let of_failed = failed.iter().map(|(hour, error)| HourPage {
@@ -330,14 +343,17 @@ fn page(done: &[Compacted], failed: &[(Hour, CompactError)], open: &[Hour]) -> C
         duplicates: Vec::new(),
         quarantined: Vec::new(),
         gone: Vec::new(),
+        mismatched: Vec::new(),
         error: Some(error.to_string()),
     });
+    let unrecognised: BTreeSet<_> = done.iter().flat_map(|of| &of.unrecognised).collect();
     let mut hours: Vec<_> = of_done.chain(of_failed).collect();
     hours.sort_by(|a, b| a.hour.cmp(&b.hour));
     CompactPage {
         added: hours.iter().map(|hour| hour.added).sum(),
         quarantined: hours.iter().map(|hour| hour.quarantined.len() as u64).sum(),
         failed: failed.len() as u64,
+        unrecognised: unrecognised.into_iter().cloned().collect(),
         open: open.iter().map(Hour::to_string).collect(),
         hours,
     }

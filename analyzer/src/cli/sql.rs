@@ -152,7 +152,13 @@ async fn answer(
         // What is written is not to be mixed with what is waited for.
         waiting.take();
         let rows = writer.rows;
-        let batch = batch.map_err(|error| Ended { error: explain(&error, &tally), rows })?;
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => {
+                let error = tally.name_damaged(explain(&error, &tally)).await;
+                return Err(Ended { error, rows });
+            }
+        };
         if let Err(error) = writer.write(&batch) {
             // A closed pipe (`| head`) is the reader's choice.
             if is_closed(&error) {
@@ -177,10 +183,7 @@ async fn answer(
     }
     for (keys, what) in [
         (tally.unrecognised(), "below logs/ passed over: not the name of a log"),
-        (
-            tally.mismatched(),
-            "says another exchange or time than its key, and counts as what it says",
-        ),
+        (tally.mismatched(), "says something else than its key, and counts as what it says"),
     ] {
         if let [first, ..] = keys.as_slice() {
             let objects = count(keys.len() as u64, "object");
@@ -236,6 +239,10 @@ fn failure(error: &SqlError, rows: usize) -> Failure {
             ("ask for fewer columns or less time, or say --memory-limit 4GB", Exit::Usage)
         }
         SqlError::Changed => ("ask again", Exit::Partial),
+        SqlError::Damaged(_) => (
+            "remove that file: its logs count then, and the next compaction makes it anew from those that are left",
+            Exit::Partial,
+        ),
         SqlError::Failed(_) => ("ask for less, or report it with the query", Exit::Partial),
     };
     let said = printable(&error.to_string());

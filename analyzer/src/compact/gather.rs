@@ -3,14 +3,11 @@
 //! The logs are listed first and the file is opened after that, as every reader does it: what another
 //! compactor publishes in between is taken for what it is.
 
-use std::collections::hash_map::Entry as MapEntry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use schemas::key::ExchangeId;
-
 use super::Options;
-use super::order::{Duplicate, Known, Untimed};
+use super::order::{Known, Untimed};
 use crate::hour::Hour;
 use crate::hour::file::{HourFile, ReadError};
 use crate::hour::parts::{Contents, open};
@@ -24,12 +21,12 @@ pub(super) struct Gathered {
     pub(super) published: Option<(HourFile, Contents)>,
     /// Which bodies the new file keeps.
     pub(super) bodies: Bodies,
-    /// Logs that become rows, or may.
+    /// Logs of which no row was made yet, or is to be made anew.
     pub(super) logs: Vec<Entry>,
+    /// Objects below `logs/` that are no logs by their names.
+    pub(super) unrecognised: Vec<String>,
     /// What those say whose keys tell no hour.
     pub(super) known: Known,
-    /// Logs whose exchange has a row, or gets one, from another log.
-    pub(super) duplicates: Vec<Duplicate>,
     /// Whether rows that are published are to be made anew from their logs, where these are still there.
     pub(super) is_afresh: bool,
 }
@@ -49,35 +46,16 @@ pub(super) async fn gather(
     let bodies = bodies.unwrap_or_default();
     // Bodies that are not in the file any more, or should not be, come from the logs once more.
     let is_afresh = published.is_some() && kept != Some(bodies);
-    let (mut logs, mut duplicates) = (Vec::new(), Vec::new());
-    let mut seen: HashMap<ExchangeId, String> = HashMap::new();
-    // Oldest first, so that of two logs with one id the first is taken, as it is every time.
-    let of_hour = listed.entries.into_iter().rev().filter(|it| Hour::of_log(&it.key) == Some(hour));
+    let contents = published.as_ref().map(|(_, contents)| contents);
+    let is_new = |entry: &Entry| {
+        let has_row = contents.is_some_and(|contents| contents.has_log(&entry.key));
+        (is_afresh || !has_row) && !spoiled.contains(&entry.key)
+    };
+    let of_hour = listed.entries.into_iter().filter(|entry| Hour::of_log(&entry.key) == Some(hour));
     let untold = untimed.iter().map(|(entry, _)| entry.clone());
-    for entry in of_hour.chain(untold).filter(|entry| !spoiled.contains(&entry.key)) {
-        let contents = published.as_ref().map(|(_, contents)| contents);
-        let has_log = contents.is_some_and(|contents| contents.has_log(&entry.key));
-        if has_log && !is_afresh {
-            continue;
-        }
-        if contents.is_some_and(|contents| contents.has(&entry)) && !has_log {
-            duplicates.push(Duplicate { key: entry.key, of: None });
-            continue;
-        }
-        match entry.told.map(|told| seen.entry(told.exchange_id)) {
-            None => logs.push(entry),
-            Some(MapEntry::Vacant(first)) => {
-                first.insert(entry.key.clone());
-                logs.push(entry);
-            }
-            Some(MapEntry::Occupied(first)) => {
-                let of = Some(first.get().clone());
-                duplicates.push(Duplicate { key: entry.key, of });
-            }
-        }
-    }
+    let logs = of_hour.chain(untold).filter(is_new).collect();
     let known = untimed.iter().map(|(entry, answer)| (entry.key.clone(), answer.clone())).collect();
-    Ok(Gathered { published, bodies, logs, known, duplicates, is_afresh })
+    Ok(Gathered { published, bodies, logs, unrecognised: listed.unrecognised, known, is_afresh })
 }
 
 impl Gathered {

@@ -38,6 +38,8 @@ pub(super) struct Merged {
     pub(super) log_bytes: u64,
     pub(super) quarantined: Vec<Quarantined>,
     pub(super) gone: Vec<String>,
+    /// Logs whose records say something else than their keys.
+    pub(super) mismatched: Vec<String>,
 }
 
 /// Why merging ended early.
@@ -114,12 +116,12 @@ pub(super) async fn merge(
             publication.write(writer.take()).await?;
         }
     }
-    let NewRows { quarantined, reads, read, .. } = new;
+    let NewRows { quarantined, reads, read, mismatched, .. } = new;
     if let Some(error) = reads.first.filter(|_| read == 0 && published.is_none()) {
         return Err(CompactError::Unread { hour: watch.hour, first: error }.into());
     }
     let written = if has_new { Some(writer.finish().await?) } else { None };
-    Ok(Merged { written, added, log_bytes, quarantined, gone: reads.gone })
+    Ok(Merged { written, added, log_bytes, quarantined, gone: reads.gone, mismatched })
 }
 
 /// The rows of the published file, one after another.
@@ -166,6 +168,7 @@ struct NewRows<'a> {
     bytes: u64,
     decoder: Decoder,
     quarantined: Vec<Quarantined>,
+    mismatched: Vec<String>,
     reads: Reads,
     /// Logs that could be read.
     read: u64,
@@ -182,6 +185,7 @@ impl<'a> NewRows<'a> {
             bytes: 0,
             decoder: Decoder::default(),
             quarantined: Vec::new(),
+            mismatched: Vec::new(),
             reads: Reads::default(),
             read: 0,
         }
@@ -223,7 +227,12 @@ impl<'a> NewRows<'a> {
             };
             self.read += 1;
             match row_of(&mut self.decoder, &bytes, &entry) {
-                Ok(row) if row.rank == rank => return Ok(Some(row)),
+                Ok(row) if row.rank == rank => {
+                    if entry.told.is_some_and(|told| row.differs_from(&told)) {
+                        self.mismatched.push(entry.key);
+                    }
+                    return Ok(Some(row));
+                }
                 Ok(_) => return Err(Ended::Misplaced),
                 Err(quarantined) => self.quarantined.push(quarantined),
             }

@@ -68,6 +68,10 @@ pub struct Compacted {
     pub quarantined: Vec<Quarantined>,
     /// Logs that were deleted before they could be read.
     pub gone: Vec<String>,
+    /// Logs that became rows, and whose records say another id, time or outcome than their keys.
+    pub mismatched: Vec<String>,
+    /// Objects that stand where logs of it could, and are none by their names.
+    pub unrecognised: Vec<String>,
     /// How often the hour was begun.
     pub attempts: u32,
 }

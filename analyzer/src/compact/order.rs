@@ -1,8 +1,9 @@
 //! Puts the logs of an hour in the order of their rows.
 //!
 //! A key of ours tells the place of its row; of any other log the beginning is read, and where that
-//! does not tell, all of it. Keys are not believed twice: once a record was found in another place
-//! than its key tells, every record of the hour is asked.
+//! does not tell, all of it. Where two logs claim one exchange, keys do not decide: one of them may be
+//! no log, or that of another exchange, so both are read. Keys are not believed twice: once a record was
+//! found in another place than its key tells, every record of the hour is asked.
 
 use std::collections::hash_map::Entry as MapEntry;
 use std::collections::{HashMap, HashSet};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use jiff::Timestamp;
-use schemas::key::ExchangeId;
+use schemas::key::{ExchangeId, LogKey};
 
 use super::{CompactError, Quarantined};
 use crate::hour::Hour;
@@ -77,20 +78,22 @@ pub(super) async fn order(
 ) -> Result<Order, CompactError> {
     let mut order = Order::default();
     let (mut asked, mut untold) = (Vec::new(), Vec::new());
+    let claims = Claims::of(&logs);
     for entry in logs {
         match entry.told.filter(|_| belief == Belief::Keys) {
-            Some(told) => {
+            Some(told) if claims.are_one(told) && !has_other_row(published, &entry) => {
                 let exchange_id = told.exchange_id.to_string();
                 let rank = Rank { started_at_ms: told.started_at.as_millisecond(), exchange_id };
                 order.logs.push(Ordered { rank, entry });
             }
+            Some(_) => asked.push((entry, Belief::Records)),
             None => match known.get(&entry.key).filter(|_| belief == Belief::Keys) {
                 Some(answer) => untold.push((entry, answer.clone())),
-                None => asked.push(entry),
+                None => asked.push((entry, belief)),
             },
         }
     }
-    let mut asking = Asking::new(source, asked, belief);
+    let mut asking = Asking::new(source, asked);
     while let Some(asked) = asking.next().await? {
         untold.push(asked);
     }
@@ -110,6 +113,27 @@ pub(super) async fn order(
     order.logs.sort_by(|a, b| a.rank.cmp(&b.rank).then_with(|| a.entry.key.cmp(&b.entry.key)));
     order.keep_first(published);
     Ok(order)
+}
+
+fn has_other_row(published: Option<&Contents>, entry: &Entry) -> bool {
+    published.is_some_and(|contents| contents.has_from_other(entry))
+}
+
+/// How many logs of an hour claim an exchange by their keys.
+struct Claims(HashMap<ExchangeId, u32>);
+
+impl Claims {
+    fn of(logs: &[Entry]) -> Self {
+        let mut claims = HashMap::with_capacity(logs.len());
+        for told in logs.iter().filter_map(|entry| entry.told) {
+            *claims.entry(told.exchange_id).or_default() += 1;
+        }
+        Self(claims)
+    }
+
+    fn are_one(&self, told: LogKey) -> bool {
+        self.0.get(&told.exchange_id) == Some(&1)
+    }
 }
 
 /// Other hours, in which exchanges stand whose logs were copied.
@@ -153,7 +177,8 @@ pub(super) async fn hours_of(
     source: &Arc<dyn LogSource>,
     logs: Vec<Entry>,
 ) -> Result<HashMap<Hour, Vec<Untimed>>, CompactError> {
-    let mut asking = Asking::new(source, logs, Belief::Keys);
+    let logs = logs.into_iter().map(|entry| (entry, Belief::Keys)).collect();
+    let mut asking = Asking::new(source, logs);
     let mut hours: HashMap<Hour, Vec<Untimed>> = HashMap::new();
     while let Some((entry, answer)) = asking.next().await? {
         // One that is no record is named in the hour in which it was written.
@@ -202,11 +227,11 @@ enum Answer {
 }
 
 impl<'a> Asking<'a> {
-    fn new(source: &'a Arc<dyn LogSource>, logs: Vec<Entry>, belief: Belief) -> Self {
-        let largest = logs.iter().map(|entry| entry.bytes).max().unwrap_or(0).max(1);
+    fn new(source: &'a Arc<dyn LogSource>, logs: Vec<(Entry, Belief)>) -> Self {
+        let largest = logs.iter().map(|(entry, _)| entry.bytes).max().unwrap_or(0).max(1);
         let fit = usize::try_from(UNDER_WAY / largest).unwrap_or(usize::MAX);
         let most = source.concurrency().min(fit).clamp(1, 64);
-        let ask = move |entry: Entry| async move {
+        let ask = move |(entry, belief): (Entry, Belief)| async move {
             let answer = rank_of(source, &entry, belief).await;
             (entry, answer)
         };

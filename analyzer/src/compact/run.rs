@@ -173,17 +173,17 @@ impl Compactor {
             duplicates: Vec::new(),
             quarantined: Vec::new(),
             gone: Vec::new(),
+            mismatched: Vec::new(),
+            unrecognised: std::mem::take(&mut gathered.unrecognised),
             attempts: 0,
         };
         if gathered.is_done() {
-            result.duplicates.extend(keys_of(&gathered.duplicates));
             return Ok(Attempt::Done(result));
         }
         let contents = gathered.published.as_ref().map(|(_, contents)| contents);
         let (logs, belief) = (std::mem::take(&mut gathered.logs), learned.belief());
-        let mut ordered = order(source, hour, logs, contents, belief, &gathered.known).await?;
-        ordered.duplicates.append(&mut gathered.duplicates);
-        result.duplicates.extend(keys_of(&ordered.duplicates));
+        let ordered = order(source, hour, logs, contents, belief, &gathered.known).await?;
+        result.duplicates.extend(ordered.duplicates.iter().map(|duplicate| duplicate.key.clone()));
         result.quarantined.extend(ordered.quarantined.iter().cloned());
         result.gone.extend(ordered.gone.iter().cloned());
         if ordered.logs.is_empty() && !gathered.is_afresh {
@@ -212,7 +212,7 @@ impl Compactor {
         let version = file.map(|file| file.version().clone());
         let (key, is_update) = (hour.key(), file.is_some());
         let mut publication = self.publisher.begin(&key, version.as_ref()).await?;
-        let writer = HourWriter::new(gathered.bodies)?;
+        let writer = HourWriter::new(hour, gathered.bodies)?;
         let watch = Watch { hour, logs: &self.progress.read, until: self.until };
         let (source, logs) = (&self.source, ordered.logs);
         let (published, is_afresh) = (gathered.published.as_ref(), gathered.is_afresh);
@@ -229,7 +229,7 @@ impl Compactor {
                 };
             }
         };
-        let Merged { written, added, log_bytes, quarantined, gone } = merged;
+        let Merged { written, added, log_bytes, quarantined, gone, mismatched } = merged;
         let bad: HashSet<&str> =
             quarantined.iter().map(|bad| &*bad.key).chain(gone.iter().map(|key| &**key)).collect();
         let is_bad = |of: &Duplicate| of.of.as_deref().is_some_and(|key| bad.contains(key));
@@ -239,6 +239,7 @@ impl Compactor {
         }
         result.quarantined.extend(quarantined);
         result.gone.extend(gone);
+        result.mismatched = mismatched;
         let is_new = added > 0 || is_afresh;
         let Some(written) = written.filter(|written| is_new && written.rows > 0) else {
             // What looked new is no log.
@@ -258,31 +259,29 @@ impl Compactor {
         bodies: Bodies,
         mut result: Compacted,
     ) -> Result<Attempt, CompactError> {
-        let published = publication.publish(written.rest.clone()).await;
-        let why = match published {
-            Ok(()) => "what was published is not there".to_owned(),
-            Err(PublishError::Unsure(why)) => why,
+        let unsure = match publication.publish(written.rest.clone()).await {
+            Ok(()) => None,
+            Err(PublishError::Unsure(why)) => Some(why),
             Err(error) => {
                 publication.abandon().await;
                 return Err(error.into());
             }
         };
-        match read_back(&self.source, result.hour, written, bodies).await? {
+        let found = read_back(&self.source, result.hour, written, bodies).await;
+        if unsure.is_some() {
+            // Whatever stands there, what may be left of this file is of no use.
+            publication.abandon().await;
+        }
+        let why = unsure.unwrap_or_else(|| "what was published is not there".to_owned());
+        match found? {
             Found::Ours(bytes) => {
                 result.file_bytes = bytes;
                 Ok(Attempt::Done(result))
             }
-            Found::Other => {
-                publication.abandon().await;
-                Ok(Attempt::Again(why))
-            }
+            Found::Other => Ok(Attempt::Again(why)),
             Found::Different(why) => Err(CompactError::Different { key: result.hour.key(), why }),
         }
     }
-}
-
-fn keys_of(duplicates: &[Duplicate]) -> impl Iterator<Item = String> {
-    duplicates.iter().map(|duplicate| duplicate.key.clone())
 }
 
 /// How long to wait before another attempt: at random, so that rivals do not meet again.

@@ -16,7 +16,7 @@ fn hour() -> Hour {
 
 /// The file of an hour with exchanges of these numbers.
 async fn file(numbers: &[u32]) -> (Vec<u8>, Written) {
-    let mut writer = HourWriter::new(Bodies::Full).expect("a schema");
+    let mut writer = HourWriter::new(hour(), Bodies::Full).expect("a schema");
     for number in numbers {
         let record = serde_json::json!({
             "exchange_id": format!("cpx_{number:032x}"),

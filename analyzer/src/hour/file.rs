@@ -15,11 +15,12 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowS
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use schemas::columns::COLUMNS;
 
 use arrow::array::RecordBatch;
 
 use super::Hour;
-use super::write::{BODIES, Bodies, DIGEST};
+use super::write::{BODIES, Bodies, DIGEST, HOUR};
 use crate::logs::source::{LogSource, SourceError, Span, Version};
 
 /// Bytes at the end of a file that are asked for first: footer, page index and filters of a usual hour.
@@ -30,6 +31,8 @@ const GAP: u64 = 256 << 10;
 const LONGEST: u64 = 32 << 20;
 /// Requests for one file at a time.
 const REQUESTS: usize = 8;
+/// Rows of a batch of all columns: a few of the largest bodies fit into memory.
+const CHECKED_ROWS: usize = 16;
 
 /// Why a compacted hour cannot be read.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -106,7 +109,7 @@ impl HourFile {
                 Err(error) => return Err(broken(&key, &error)),
             }
             let metadata = reader.finish().map_err(|error| broken(&key, &error))?;
-            return Ok(Some(Self {
+            let file = Self {
                 source: Arc::clone(source),
                 hour,
                 key,
@@ -114,8 +117,21 @@ impl HourFile {
                 size: piece.size,
                 metadata: Arc::new(metadata),
                 tail: piece.bytes,
-            }));
+            };
+            return file.of_its_hour().map(Some);
         }
+    }
+
+    /// Returns the file, unless somebody else wrote it, or for another hour.
+    fn of_its_hour(self) -> Result<Self, ReadError> {
+        let why = match self.entry(HOUR) {
+            Some(hour) if hour == self.hour.to_string() && self.digest().is_some() => {
+                return Ok(self);
+            }
+            Some(hour) => format!("it is the file of {hour}"),
+            None => "it was not written by `analyzer compact`".to_owned(),
+        };
+        Err(ReadError::Broken { key: self.key, why })
     }
 
     /// Returns the hour.
@@ -175,6 +191,18 @@ impl HourFile {
     #[must_use]
     pub fn bytes(&self) -> HourBytes {
         HourBytes { file: self.clone() }
+    }
+
+    /// Reads all of it, to see whether that can be done.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot.
+    pub async fn check(&self) -> Result<(), ReadError> {
+        let all: Vec<_> = COLUMNS.iter().map(|column| column.name).collect();
+        let mut batches = self.read(&all, None, CHECKED_ROWS)?;
+        while batches.try_next().await?.is_some() {}
+        Ok(())
     }
 
     /// Reads columns by their names, in the order of the rows; of all rows, or of those that are

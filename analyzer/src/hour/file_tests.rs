@@ -57,7 +57,7 @@ async fn a_row_group_is_full_by_all_of_its_text() {
 }
 
 async fn write(root: &Path, rows: &[Row], bodies: Bodies) -> String {
-    let mut writer = HourWriter::new(bodies).expect("a schema");
+    let mut writer = HourWriter::new(hour(), bodies).expect("a schema");
     let mut bytes = Vec::new();
     for row in rows {
         writer.push(row.clone()).await.expect("packed");

@@ -37,7 +37,7 @@ pub struct Parts {
     pub hours: Vec<HourFile>,
     /// Which exchanges stand in those that logs could stand in, too.
     pub contents: Vec<Contents>,
-    /// Logs that stand in none of these, newest first, one for each exchange as far as keys tell.
+    /// Logs of which no row here was made, newest first. Their exchanges may have rows from other logs.
     pub logs: Vec<Entry>,
     /// Objects below `logs/` whose names are not those of logs.
     pub unrecognised: Vec<String>,
@@ -82,13 +82,14 @@ impl Contents {
         Ok(contents)
     }
 
-    /// Tells whether the exchange of a log stands here.
+    /// Tells whether the exchange that a key tells has its row from another log. The record may tell another
+    /// exchange, or be none: only reading it shows.
     #[must_use]
-    pub fn has(&self, entry: &Entry) -> bool {
-        match entry.told {
-            // A key may tell another id than the record in it.
-            Some(told) => self.told.contains_key(&told.exchange_id) || self.has_log(&entry.key),
-            None => self.keys.contains(&entry.key),
+    pub fn has_from_other(&self, entry: &Entry) -> bool {
+        let Some(told) = entry.told else { return false };
+        match self.told.get(&told.exchange_id) {
+            Some(of) => *of != hash(&entry.key),
+            None => !self.ids.is_empty() && self.ids.contains(&told.exchange_id.to_string()),
         }
     }
 
@@ -106,8 +107,8 @@ impl Contents {
     }
 }
 
-/// Tells one key from any other of the same exchange.
-fn hash(key: &str) -> u64 {
+/// Tells one key from any other.
+pub(super) fn hash(key: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     hasher.finish()
@@ -158,17 +159,11 @@ pub async fn parts(
     }
     let contents = &parts.contents;
     let is_compacted = |entry: &Entry| match Hour::of_log(&entry.key) {
-        Some(hour) => by_hour.get(&hour).is_some_and(|at| contents[*at].has(entry)),
+        Some(hour) => by_hour.get(&hour).is_some_and(|at| contents[*at].has_log(&entry.key)),
         // Only its record tells the hour of this one.
-        None => contents.iter().any(|contents| contents.has(entry)),
+        None => contents.iter().any(|contents| contents.has_log(&entry.key)),
     };
-    let mut seen = HashSet::new();
-    let is_new = |entry: &Entry| entry.told.is_none_or(|told| seen.insert(told.exchange_id));
-    // Of two logs of one exchange the first one counts, as when it is compacted.
-    let oldest_first = logs.entries.into_iter().rev();
-    let entries = oldest_first.filter(|entry| !is_compacted(entry)).filter(is_new);
-    let mut entries: Vec<_> = entries.collect();
-    entries.reverse();
+    let entries = logs.entries.into_iter().filter(|entry| !is_compacted(entry)).collect();
     Ok(Parts { logs: entries, ..parts })
 }
 
@@ -198,7 +193,7 @@ impl Parts {
 
     /// Takes logs that tell no hour, unless they stand in one.
     pub fn add_untimed(&mut self, mut untimed: Vec<Entry>) {
-        untimed.retain(|entry| !self.contents.iter().any(|hour| hour.has(entry)));
+        untimed.retain(|entry| !self.contents.iter().any(|hour| hour.has_log(&entry.key)));
         self.logs.append(&mut untimed);
     }
 }

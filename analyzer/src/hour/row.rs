@@ -9,6 +9,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 use schemas::columns::{BODY, COLUMNS, Column, Kind, Source};
+use schemas::key::LogKey;
+use schemas::origin::Origin;
 use schemas::view::{ErrorField, RecordView, moment, word};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
@@ -87,6 +89,20 @@ impl Row {
             row.cells.push(cell);
         }
         Ok(row)
+    }
+
+    /// Tells whether the record says another id, time or outcome than the key of its log. The record counts.
+    #[must_use]
+    pub fn differs_from(&self, told: &LogKey) -> bool {
+        let origin = told.error_origin.map(Origin::as_str);
+        let is_other = |status: &Cell| match status {
+            Cell::Whole(status) => *status != i64::from(told.status),
+            _ => false,
+        };
+        told.started_at.as_millisecond() != self.rank.started_at_ms
+            || is_other(self.cell("status"))
+            || self.text("error_origin") != origin
+            || told.exchange_id.to_string() != self.rank.exchange_id
     }
 
     /// Tells the rank of a record from its beginning, where both parts of it stand there.

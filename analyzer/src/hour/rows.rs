@@ -12,12 +12,12 @@ use jiff::Timestamp;
 use parquet::arrow::arrow_reader::RowSelection;
 use schemas::body::TerminalEvent;
 use schemas::columns::{BODY, COLUMNS};
-use schemas::key::{ExchangeId, LogKey};
+use schemas::key::LogKey;
 
 use super::Hour;
 use super::batch::Columns;
 use super::file::{HourFile, ReadError};
-use super::parts::{moved, published};
+use super::parts::{hash, moved, published};
 use super::record::{Body, to_json};
 use super::row::Row;
 use crate::logs::list::{Entry, RowPlace};
@@ -44,22 +44,21 @@ pub(crate) struct Hours {
     files: Vec<HourFile>,
 }
 
-/// Which exchanges are among the rows.
+/// Which logs became rows.
 #[derive(Default)]
 pub(crate) struct Listed {
     /// As logs, with their places.
     pub(crate) entries: Vec<Entry>,
-    ids: HashSet<ExchangeId>,
-    keys: HashSet<String>,
+    /// Hashes of the keys of their logs, of those outside the window, too.
+    keys: HashSet<u64>,
     /// Files that are none of ours, or damaged: the logs of their hours are read, as far as they are there.
     pub(crate) broken: Vec<Unread>,
 }
 
 impl Listed {
-    /// Tells whether the exchange of a log is among them.
+    /// Tells whether a row was made of this log.
     pub(crate) fn has(&self, entry: &Entry) -> bool {
-        entry.told.is_some_and(|told| self.ids.contains(&told.exchange_id))
-            || self.keys.contains(&entry.key)
+        self.keys.contains(&hash(&entry.key))
     }
 }
 
@@ -106,10 +105,7 @@ impl Hours {
             for (row, (key, started_at)) in rows.into_iter().enumerate() {
                 let told = LogKey::parse(&key);
                 let time = told.map_or(started_at, |told| told.started_at);
-                match told {
-                    Some(told) => _ = listed.ids.insert(told.exchange_id),
-                    None => _ = listed.keys.insert(key.clone()),
-                }
+                listed.keys.insert(hash(&key));
                 if window.contains(time) {
                     let row = Some(RowPlace { file: hours.files.len(), row });
                     listed.entries.push(Entry { key, bytes: 0, told, time, row });

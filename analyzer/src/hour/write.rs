@@ -24,6 +24,7 @@ use schemas::columns::{BODY, COLUMNS, Lookup};
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
+use super::Hour;
 use super::batch::{Batch, index, schema};
 use super::row::{Cell, Row};
 
@@ -40,6 +41,8 @@ const PAGE_BYTES: usize = 1 << 20;
 
 /// Name of the footer's entry that tells the rows of a file from any others.
 pub const DIGEST: &str = "codex-proxy.digest";
+/// Name of the footer's entry that says of which hour a file is.
+pub const HOUR: &str = "codex-proxy.hour";
 /// Name of the footer's entry that says which bodies were kept.
 pub const BODIES: &str = "codex-proxy.bodies";
 
@@ -93,6 +96,7 @@ pub struct HourWriter {
     packing: VecDeque<JoinHandle<Result<Vec<ArrowColumnChunk>, ParquetError>>>,
     groups: usize,
     rows: u64,
+    hour: Hour,
     bodies: Bodies,
     digest: Sha256,
 }
@@ -114,7 +118,7 @@ impl HourWriter {
     /// # Errors
     ///
     /// When the columns are no Parquet schema.
-    pub fn new(bodies: Bodies) -> Result<Self, WriteError> {
+    pub fn new(hour: Hour, bodies: Bodies) -> Result<Self, WriteError> {
         let schema = schema();
         let parquet = ArrowSchemaConverter::new().schema_root("exchanges").convert(&schema)?;
         let root = parquet.root_schema_ptr();
@@ -128,6 +132,7 @@ impl HourWriter {
             packing: VecDeque::new(),
             groups: 0,
             rows: 0,
+            hour,
             bodies,
             digest: Sha256::new(),
         })
@@ -187,7 +192,9 @@ impl HourWriter {
             self.take_group().await?;
         }
         let digest = hex(self.digest);
-        let entries = [(DIGEST, digest.as_str()), (BODIES, self.bodies.name())];
+        let hour = self.hour.to_string();
+        let entries =
+            [(HOUR, hour.as_str()), (DIGEST, digest.as_str()), (BODIES, self.bodies.name())];
         for (name, value) in entries {
             let entry = KeyValue::new(name.to_owned(), value.to_owned());
             self.file.append_key_value_metadata(entry);

@@ -215,7 +215,11 @@ pub(crate) fn failure_of(view: &RecordView<'_>, body: &[u8]) -> Option<Failure> 
     Some(Failure {
         error,
         terminal: terminal.map(|terminal| terminal.event()),
-        body: (!began_well).then(|| String::from_utf8_lossy(beginning).into_owned()),
+        body: (!began_well).then(|| {
+            let mut body = String::from_utf8_lossy(beginning).into_owned();
+            body.truncate(body.floor_char_boundary(SEARCHED_BYTES));
+            body
+        }),
     })
 }
 

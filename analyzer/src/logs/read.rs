@@ -202,8 +202,11 @@ impl Reading {
     }
 
     pub(crate) fn sort(&mut self) {
+        // Of two logs of one exchange the first by its key counts, as when it is compacted.
         let newest = |a: &Exchange, b: &Exchange| {
-            b.started_at.cmp(&a.started_at).then_with(|| b.key.cmp(&a.key))
+            let by_time = b.started_at.cmp(&a.started_at);
+            let by_id = by_time.then_with(|| b.exchange_id.cmp(&a.exchange_id));
+            by_id.then_with(|| a.key.cmp(&b.key))
         };
         self.exchanges.sort_by(newest);
         self.unread.sort_by(|a, b| a.key.cmp(&b.key));

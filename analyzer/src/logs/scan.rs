@@ -167,13 +167,8 @@ async fn open(
 /// from yet: everything, if that `waited`, else rows of what was compacted since.
 fn join(logs: &mut Logs, mut rows: Listed, waited: bool) -> Vec<Entry> {
     if !waited {
-        let told = logs.entries.iter().filter_map(|entry| entry.told);
-        let ids: HashSet<_> = told.map(|told| told.exchange_id).collect();
         let keys: HashSet<_> = logs.entries.iter().map(|entry| entry.key.as_str()).collect();
-        rows.entries.retain(|row| {
-            let is_seen = row.told.is_some_and(|told| ids.contains(&told.exchange_id));
-            !is_seen && !keys.contains(row.key.as_str())
-        });
+        rows.entries.retain(|row| !keys.contains(row.key.as_str()));
         let fresh = rows.entries;
         logs.entries.extend(fresh.iter().cloned());
         logs.entries.sort_unstable_by(newest_first);

@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use schemas::key::ExchangeId;
-
 use super::Question;
 use crate::logs::list::Entry;
 
@@ -35,7 +33,6 @@ pub struct Selection {
 /// answer first, each group newest first, which is the order they have to come in.
 pub struct Chooser<'a> {
     question: &'a Question,
-    seen: HashSet<ExchangeId>,
     /// What is read if there is room at the end: its words may match; it is of whom is asked about.
     second: Vec<Entry>,
     third: Vec<Entry>,
@@ -106,10 +103,6 @@ impl Chooser<'_> {
         let wanted = &question.recognised.wanted;
         let developer = question.filters.developer.is_some();
         let Some(told) = entry.told else { return Some(Turn::First) };
-        // The second object of one exchange is a defect, counted elsewhere.
-        if !self.seen.insert(told.exchange_id) {
-            return None;
-        }
         if question.names(&told) {
             return Some(Turn::First);
         }
@@ -137,7 +130,6 @@ impl Question {
     pub fn chooser(&self) -> Chooser<'_> {
         Chooser {
             question: self,
-            seen: HashSet::new(),
             second: Vec::new(),
             third: Vec::new(),
             tokens: HashSet::new(),

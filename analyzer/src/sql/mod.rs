@@ -15,13 +15,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use crate::hour::file::ReadError;
+use crate::hour::file::{HourFile, ReadError};
 use crate::logs::source::{LogSource, SourceError};
 use table::Exchanges;
 
@@ -45,13 +46,16 @@ pub enum SqlError {
     /// An hour was published anew while it was read: the same query can be asked again.
     #[error("an hour was published anew while it was read")]
     Changed,
+    /// A compacted hour is damaged.
+    #[error("{0}")]
+    Damaged(String),
     /// Anything else that failed while it ran.
     #[error("{0}")]
     Failed(String),
 }
 
 /// What came up while a query ran.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Tally {
     /// Logs that could not be read, and why.
     unread: Mutex<Vec<(String, String)>>,
@@ -61,6 +65,8 @@ pub struct Tally {
     mismatched: Mutex<Vec<String>>,
     /// Logs that were read.
     pub read: AtomicU64,
+    /// Compacted hours that are read.
+    hours: Mutex<Vec<HourFile>>,
     /// A file was replaced.
     changed: AtomicBool,
     /// Why the source could not be used, where that ended the query.
@@ -98,6 +104,22 @@ impl Tally {
 
     fn miss(&self, key: String, why: String) {
         self.unread.lock().unwrap_or_else(PoisonError::into_inner).push((key, why));
+    }
+
+    fn open(&self, hours: &[HourFile]) {
+        self.hours.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(hours);
+    }
+
+    /// Finds which of the hours are damaged, where the engine says only that one is.
+    pub async fn name_damaged(&self, error: SqlError) -> SqlError {
+        let SqlError::Damaged(said) = error else { return error };
+        let hours = self.hours.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for hour in hours {
+            if let Err(error @ ReadError::Broken { .. }) = hour.check().await {
+                return SqlError::Damaged(error.to_string());
+            }
+        }
+        SqlError::Damaged(said)
     }
 
     /// Notes why a source failed; hands the error on.
@@ -174,8 +196,12 @@ pub fn explain(error: &DataFusionError, tally: &Tally) -> SqlError {
         | DataFusionError::NotImplemented(_)
         | DataFusionError::Configuration(_)
         | DataFusionError::Collection(_)
-        | DataFusionError::Diagnostic(..)
-        | DataFusionError::ArrowError(..) => SqlError::Query(said),
+        | DataFusionError::Diagnostic(..) => SqlError::Query(said),
+        DataFusionError::ParquetError(_) => SqlError::Damaged(said),
+        DataFusionError::ArrowError(error, _) => match **error {
+            ArrowError::ParquetError(_) | ArrowError::ExternalError(_) => SqlError::Damaged(said),
+            _ => SqlError::Query(said),
+        },
         _ => SqlError::Failed(said),
     }
 }
@@ -194,8 +220,15 @@ fn plainly(said: &str) -> String {
         said = rest;
     }
     let parsed = said.strip_prefix("ParserError(\"").and_then(|rest| rest.strip_suffix("\")"));
-    let mut letters = parsed.unwrap_or(said).chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+    let said = parsed.unwrap_or(said);
+    let mut letters = said.chars();
+    match (letters.next(), letters.clone().next()) {
+        (Some(first), Some(second)) if !second.is_uppercase() => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        // An abbreviation, such as DDL.
+        _ => said.to_owned(),
+    }
 }
 
 /// Makes an error of the engine of one of ours, noted on its way.

@@ -38,14 +38,21 @@ pub(super) fn hours(
     keep(hours, predicate, schema)
 }
 
-/// Keeps the logs that can hold an answer; those whose keys tell little always can.
+/// Keeps the logs that can hold an answer; those whose keys tell little always can, and so do those of which
+/// two tell one exchange: only their records show which of them counts.
 pub(super) fn logs(
     logs: Vec<Entry>,
     predicate: Option<&Arc<dyn PhysicalExpr>>,
     schema: &SchemaRef,
 ) -> Result<Vec<Entry>> {
-    let (told, mut kept): (Vec<_>, Vec<_>) =
-        logs.into_iter().partition(|entry| entry.told.is_some());
+    let (mut seen, mut twice) = (HashSet::new(), HashSet::new());
+    for told in logs.iter().filter_map(|entry| entry.told) {
+        if !seen.insert(told.exchange_id) {
+            twice.insert(told.exchange_id);
+        }
+    }
+    let is_told = |entry: &Entry| entry.told.is_some_and(|it| !twice.contains(&it.exchange_id));
+    let (told, mut kept): (Vec<_>, Vec<_>) = logs.into_iter().partition(is_told);
     kept.extend(keep(told, predicate, schema)?);
     Ok(kept)
 }

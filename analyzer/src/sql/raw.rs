@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
@@ -12,10 +12,10 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
-use futures::stream::{self, StreamExt as _};
+use futures::stream::{self, Stream, StreamExt as _};
 use jiff::Timestamp;
 use schemas::columns::COLUMNS;
-use schemas::key::LogKey;
+use schemas::key::ExchangeId;
 
 use super::{Tally, failed};
 use crate::hour::Hour;
@@ -30,28 +30,91 @@ use crate::logs::source::{LogSource, Part, SourceError};
 const ROWS: usize = 512;
 const TEXT_BYTES: usize = 8 << 20;
 
-/// Logs that are read, and what keeps each exchange to one row.
+/// Logs that are read, each exchange once.
+///
+/// Of the logs whose keys tell one exchange the first by its key is read with all others. What else says
+/// that it is this exchange waits until these are through: then it has its row, or its log was none.
 pub(super) struct Logs {
-    pub(super) source: Arc<dyn LogSource>,
-    pub(super) entries: Vec<Entry>,
+    source: Arc<dyn LogSource>,
+    /// Those that are read first, and after them those that wait.
+    entries: Vec<Entry>,
+    /// How many are read first.
+    first: usize,
+    /// What the keys of these tell.
+    told: HashSet<ExchangeId>,
     /// What stands in the compacted hours.
-    pub(super) compacted: Vec<Contents>,
-    pub(super) tally: Arc<Tally>,
+    compacted: Vec<Contents>,
+    tally: Arc<Tally>,
+}
+
+/// One way through the logs.
+struct Run {
     /// Ids that had their row.
-    pub(super) seen: Mutex<HashSet<String>>,
+    seen: Mutex<HashSet<String>>,
+    /// Logs that wait since they were read.
+    waiting: Mutex<Vec<usize>>,
+    /// Shares that are not through yet.
+    left: AtomicUsize,
+}
+
+impl Logs {
+    pub(super) fn new(
+        source: Arc<dyn LogSource>,
+        mut logs: Vec<Entry>,
+        compacted: Vec<Contents>,
+        tally: Arc<Tally>,
+    ) -> Self {
+        logs.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let mut told = HashSet::new();
+        let (mut entries, mut waiting): (Vec<_>, Vec<_>) =
+            logs.into_iter().partition(|log| log.told.is_none_or(|of| told.insert(of.exchange_id)));
+        // The newest first, which most questions are about.
+        entries.reverse();
+        let first = entries.len();
+        entries.append(&mut waiting);
+        Self { source, entries, first, told, compacted, tally }
+    }
+
+    /// Returns the logs in so many shares.
+    pub(super) fn shares(self, of: usize, schema: &SchemaRef) -> Vec<Arc<dyn PartitionStream>> {
+        let of = of.clamp(1, self.first.max(1));
+        let (logs, runs) = (Arc::new(self), Arc::new(Mutex::default()));
+        let share = |part| {
+            let (logs, runs) = (Arc::clone(&logs), Arc::clone(&runs));
+            let (schema, begun) = (Arc::clone(schema), AtomicUsize::new(0));
+            Arc::new(Share { logs, runs, begun, part, of, schema }) as Arc<dyn PartitionStream>
+        };
+        (0..of).map(share).collect()
+    }
 }
 
 /// A share of the logs.
-pub(super) struct Share {
-    pub(super) logs: Arc<Logs>,
-    pub(super) part: usize,
-    pub(super) of: usize,
-    pub(super) schema: SchemaRef,
+struct Share {
+    logs: Arc<Logs>,
+    /// A plan may be run more than once, and each run has every row.
+    runs: Arc<Mutex<Vec<Arc<Run>>>>,
+    /// How often this share was begun.
+    begun: AtomicUsize,
+    part: usize,
+    of: usize,
+    schema: SchemaRef,
 }
 
 impl fmt::Debug for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} raw logs", self.logs.entries.len().div_ceil(self.of))
+    }
+}
+
+impl Share {
+    fn begin(&self) -> Arc<Run> {
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        while runs.len() <= number {
+            let left = AtomicUsize::new(self.of);
+            runs.push(Arc::new(Run { seen: Mutex::default(), waiting: Mutex::default(), left }));
+        }
+        Arc::clone(&runs[number])
     }
 }
 
@@ -61,28 +124,28 @@ impl PartitionStream for Share {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let (logs, schema) = (Arc::clone(&self.logs), Arc::clone(&self.schema));
-        let mine: Vec<_> = (self.part..logs.entries.len()).step_by(self.of).collect();
+        let (logs, run) = (Arc::clone(&self.logs), self.begin());
         let most = logs.source.concurrency().div_ceil(self.of).max(1);
-        let fetching = {
-            let logs = Arc::clone(&logs);
-            stream::iter(mine).map(move |at| {
-                let logs = Arc::clone(&logs);
-                async move { (at, fetch(&logs, at).await) }
-            })
-        };
-        let rows = fetching.buffered(most).boxed();
-        let to = Arc::clone(&schema);
+        let mine = (self.part..logs.first).step_by(self.of);
+        let first = fetched(&logs, mine.collect(), most).map(|(at, got)| (at, got, true));
+        let (of_run, of_logs) = (Arc::clone(&run), Arc::clone(&logs));
+        // Asked for once all of the first have been taken.
+        let last = stream::once(async move { of_run.waiting(&of_logs) });
+        let of_logs = Arc::clone(&logs);
+        let last = last.flat_map(move |waiting| fetched(&of_logs, waiting, most));
+        let rows = first.chain(last.map(|(at, got)| (at, got, false))).boxed();
+        let to = Arc::clone(&self.schema);
         let batches =
             stream::try_unfold((rows, Decoder::default()), move |(mut rows, mut decoder)| {
-                let (logs, schema) = (Arc::clone(&logs), Arc::clone(&to));
+                let (logs, run, schema) = (Arc::clone(&logs), Arc::clone(&run), Arc::clone(&to));
                 async move {
                     let (mut batch, mut hours) = (Batch::new(0), Vec::new());
                     while batch.rows() < ROWS
                         && batch.text_bytes() < TEXT_BYTES
-                        && let Some((at, got)) = rows.next().await
+                        && let Some((at, got, may_wait)) = rows.next().await
                     {
-                        if let Some(row) = logs.rows(at, got, &mut decoder)? {
+                        let row = logs.row(at, got, &mut decoder)?;
+                        if let Some(row) = row.filter(|row| logs.is_due(&run, at, row, may_wait)) {
                             let time = Timestamp::from_millisecond(row.rank.started_at_ms);
                             let time = time.unwrap_or_default();
                             hours.push(Hour::of_record(&logs.entries[at].key, time));
@@ -95,8 +158,36 @@ impl PartitionStream for Share {
                     Ok(Some((with_hours(batch, &hours, &schema)?, (rows, decoder))))
                 }
             });
-        Box::pin(RecordBatchStreamAdapter::new(schema, batches))
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches))
     }
+}
+
+impl Run {
+    /// Returns the logs that have waited, if this is the last share.
+    fn waiting(&self, logs: &Logs) -> Vec<usize> {
+        if self.left.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return Vec::new();
+        }
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = std::mem::take(&mut *waiting);
+        waiting.extend(logs.first..logs.entries.len());
+        waiting.sort_unstable_by(|a, b| logs.entries[*a].key.cmp(&logs.entries[*b].key));
+        waiting
+    }
+}
+
+/// Fetches logs, so many at a time, in their order.
+fn fetched(
+    logs: &Arc<Logs>,
+    of: Vec<usize>,
+    most: usize,
+) -> impl Stream<Item = (usize, Result<Got>)> + use<> {
+    let logs = Arc::clone(logs);
+    let fetching = stream::iter(of).map(move |at| {
+        let logs = Arc::clone(&logs);
+        async move { (at, fetch(&logs, at).await) }
+    });
+    fetching.buffered(most)
 }
 
 enum Got {
@@ -128,8 +219,8 @@ async fn fetch(logs: &Logs, at: usize) -> Result<Got> {
 }
 
 impl Logs {
-    /// Makes the row of a log, unless it is none, or its exchange has one.
-    fn rows(&self, at: usize, got: Result<Got>, decoder: &mut Decoder) -> Result<Option<Row>> {
+    /// Makes the row of a log, unless it is none.
+    fn row(&self, at: usize, got: Result<Got>, decoder: &mut Decoder) -> Result<Option<Row>> {
         let entry = &self.entries[at];
         self.tally.read.fetch_add(1, Ordering::Relaxed);
         let made = match got? {
@@ -144,24 +235,33 @@ impl Logs {
                 })
             }
         };
-        let row = match made {
-            Ok(row) => row,
+        match made {
+            Ok(row) => {
+                if entry.told.is_some_and(|told| row.differs_from(&told)) {
+                    self.tally.mismatch(&entry.key);
+                }
+                Ok(Some(row))
+            }
             Err(why) => {
                 self.tally.miss(entry.key.clone(), why);
-                return Ok(None);
+                Ok(None)
             }
-        };
-        let id = &row.rank.exchange_id;
-        let says_other = |told: LogKey| {
-            told.exchange_id.to_string() != *id
-                || told.started_at.as_millisecond() != row.rank.started_at_ms
-        };
-        if entry.told.is_some_and(says_other) {
-            self.tally.mismatch(&entry.key);
         }
-        let is_compacted = self.compacted.iter().any(|contents| contents.has_id(id));
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok((!is_compacted && seen.insert(id.clone())).then_some(row))
+    }
+
+    /// Tells whether it is this row's turn: whether its exchange has none yet, and nobody else is to have it.
+    fn is_due(&self, run: &Run, at: usize, row: &Row, may_wait: bool) -> bool {
+        let id = &row.rank.exchange_id;
+        if self.compacted.iter().any(|contents| contents.has_id(id)) {
+            return false;
+        }
+        let told = self.entries[at].told.map(|told| told.exchange_id);
+        let is_other = |id: ExchangeId| Some(id) != told && self.told.contains(&id);
+        if may_wait && ExchangeId::parse(id).is_some_and(is_other) {
+            run.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(at);
+            return false;
+        }
+        run.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone())
     }
 }
 

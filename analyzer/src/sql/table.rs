@@ -1,7 +1,7 @@
 //! The table `exchanges`: when a query is planned, the logs that can hold an answer are listed and compacted
 //! hours are opened; rows are read when it runs.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -19,14 +19,14 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::streaming::StreamingTableExec;
 use datafusion::physical_plan::union::UnionExec;
 use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use schemas::columns::BODY;
 
 use super::hours::{OpenHours, partitioned};
-use super::raw::{Logs, Share};
+use super::raw::Logs;
 use super::{Tally, failed, prune};
 use crate::hour::file::ReadError;
 use crate::hour::parts::{Parts, parts, published};
@@ -120,6 +120,7 @@ impl Exchanges {
         let table = TableSchema::builder(Arc::clone(&self.of_file))
             .with_table_partition_cols(partitions())
             .build();
+        self.tally.open(&found.hours);
         let files = OpenHours::new(&found.hours, Arc::clone(&self.tally));
         let is_prunable = !predicate.is_some_and(prune::is_of_time_of_day);
         let mut options = TableParquetOptions::default();
@@ -171,19 +172,9 @@ impl Exchanges {
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let of = state.config().target_partitions().clamp(1, found.logs.len().max(1));
-        let logs = Arc::new(Logs {
-            source: Arc::clone(&self.source),
-            entries: found.logs,
-            compacted: found.contents,
-            tally: Arc::clone(&self.tally),
-            seen: Mutex::default(),
-        });
-        let share = |part| {
-            let (logs, schema) = (Arc::clone(&logs), Arc::clone(&self.schema));
-            Arc::new(Share { logs, part, of, schema }) as Arc<dyn PartitionStream>
-        };
-        let shares = (0..of).map(share).collect();
+        let (source, tally) = (Arc::clone(&self.source), Arc::clone(&self.tally));
+        let logs = Logs::new(source, found.logs, found.contents, tally);
+        let shares = logs.shares(state.config().target_partitions(), &self.schema);
         let schema = Arc::clone(&self.schema);
         let plan = StreamingTableExec::try_new(schema, shares, projection, [], false, limit)?;
         Ok(Arc::new(plan))
