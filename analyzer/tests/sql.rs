@@ -259,7 +259,7 @@ fn what_is_passed_over_or_says_something_else_is_named() {
     let answer = ask(&folder, "SELECT count(*) AS n FROM exchanges", &["--json"]).ends(0);
     assert_eq!(rows(&answer), [json!({"n": 2})]);
     assert!(answer.stderr.contains("1 object below logs/ passed over"), "{answer:?}");
-    assert!(answer.stderr.contains("says something else than its key"), "{answer:?}");
+    assert!(answer.stderr.contains("whose record differs from its key"), "{answer:?}");
 }
 
 #[test]

@@ -165,9 +165,9 @@ fn a_key_that_tells_another_outcome_is_named_when_its_record_is_read() {
     let key = object(&good).key;
     let folder = Folder::of(&[Object { key: key.clone(), ..object(&failed) }]);
     let answer = sql(&folder, "SELECT status FROM exchanges").ends(0);
-    assert!(answer.stderr.contains("says something else than its key"), "{answer:?}");
+    assert!(answer.stderr.contains("whose record differs from its key"), "{answer:?}");
     let page = compact(&folder, &[&DAY[..], &["--json"]].concat()).ends(0);
-    assert!(page.stderr.contains("says something else than its key"), "{page:?}");
+    assert!(page.stderr.contains("whose record differs from its key"), "{page:?}");
     assert_eq!(page.json()["hours"][0]["mismatched"], json!([key]));
     assert_eq!(sql(&folder, "SELECT status FROM exchanges").stdout, "{\"status\":500}\n");
 }

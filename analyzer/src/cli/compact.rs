@@ -288,7 +288,7 @@ fn say_names(of: &Compacted) {
     let kinds: [(Vec<String>, &str, &str); 3] = [
         (bad, "object", "became no row and stayed in place"),
         (gone, "log", "deleted before it could be read"),
-        (of.mismatched.clone(), "record", "says something else than its key, and counts"),
+        (of.mismatched.clone(), "log", "whose record differs from its key: the record counts"),
     ];
     for (names, thing, what) in kinds.iter().filter(|(names, ..)| !names.is_empty()) {
         say(&format!("warning: {}: {} {what}", of.hour, count(names.len() as u64, thing)));

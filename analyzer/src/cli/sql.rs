@@ -183,7 +183,7 @@ async fn answer(
     }
     for (keys, what) in [
         (tally.unrecognised(), "below logs/ passed over: not the name of a log"),
-        (tally.mismatched(), "says something else than its key, and counts as what it says"),
+        (tally.mismatched(), "whose record differs from its key: the record counts"),
     ] {
         if let [first, ..] = keys.as_slice() {
             let objects = count(keys.len() as u64, "object");
