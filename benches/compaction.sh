@@ -21,7 +21,7 @@ case "${1:-}" in
   --quick) rounds=1 ;;
   *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
-echo "building analyzer and the bench (the first time takes a quarter of an hour) ..." >&2
+echo "building analyzer and the bench (the first time takes half an hour) ..." >&2
 cargo build --quiet --locked --release -p analyzer -p benches -p reading --features benches/corpus
 [ -x "$cache/peers/python/bin/python" ] || python3 -m venv "$cache/peers/python"
 for package in "${PYTHON_PEERS[@]}"; do
