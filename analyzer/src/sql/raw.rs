@@ -208,7 +208,10 @@ async fn fetch(logs: &Logs, at: usize) -> Result<Got> {
         Err(error @ SourceError::Missing(_)) => {
             let all: Vec<_> = COLUMNS.iter().map(|column| column.name).collect();
             let found = moved(&logs.source, std::slice::from_ref(entry), &all).await;
-            let row = found.map_err(|error| failed(error, &logs.tally))?.into_iter().next();
+            let mut rows = found.map_err(|error| failed(error, &logs.tally))?;
+            // The row of this log, before that of another one of the exchange that its key tells.
+            rows.sort_by_key(|row| row.text("source_key") != Some(&entry.key));
+            let row = rows.into_iter().next();
             Ok(row.map_or(Got::Missed(error.to_string()), |row| Got::Row(Box::new(row))))
         }
         Err(error @ SourceError::Denied(_)) => {
