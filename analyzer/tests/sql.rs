@@ -203,8 +203,9 @@ fn conditions_choose_the_same_rows_of_logs_as_of_hours_and_leave_none_out() {
     }
 }
 
-/// Asks in this process, of a source that is not what it was.
-async fn keys_of(source: Arc<dyn LogSource>) -> (Vec<String>, usize) {
+/// Asks in this process, of a source that is not what it was: which logs became rows, and how many could not
+/// be read.
+pub(crate) async fn keys_of(source: Arc<dyn LogSource>) -> (Vec<String>, usize) {
     let query = "SELECT source_key FROM exchanges";
     let mut running = start(source, query, 100 << 20).await.expect("planned");
     let mut keys = Vec::new();

@@ -2,13 +2,17 @@
 //! one exchange one may be none. Whoever reads them, in whatever order they came, finds the same exchanges.
 
 use std::fs;
+use std::sync::Arc;
 
+use analyzer::logs::source::FolderSource;
 use benches::corpus::Object;
 use schemas::record::LogRecord;
 use serde_json::{Value, json};
 
+use crate::common::fading::{Fading, gone};
 use crate::common::{Answer, Folder, analyzer, object, run, server_error};
 use crate::compact::{compact, rows_of};
+use crate::sql::keys_of;
 
 const AT: &str = "2026-11-22T01:41:07.000Z";
 const DAY: [&str; 2] = ["--date", "2026-11-22"];
@@ -154,6 +158,24 @@ fn each_exchange_is_found_once_in_whatever_order_its_logs_come() {
             assert_eq!(ids(&rows(&folder).1), expected, "{name}, from {first} on");
             fs::remove_dir_all(folder.path().join("logs")).expect("expired");
             assert_eq!(ids(&rows(&folder).1), expected, "{name}, from {first} on: hours alone");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_exchange_is_found_once_when_its_logs_expire_while_somebody_reads() {
+    for Case { name, logs, .. } in cases() {
+        let folder = Folder::of(&logs);
+        compact(&folder, &DAY);
+        let key = |row: &Value| row["source_key"].as_str().expect("a key").to_owned();
+        let mut keys: Vec<_> = rows(&folder).1.iter().map(key).collect();
+        keys.sort();
+        // The hours are listed twice: to know which there are, and once the logs were listed.
+        for unseen in 0..=2 {
+            let folder = FolderSource::open(folder.path()).expect("a folder");
+            let fails = |key: &str| key.starts_with("logs/").then(|| gone(key));
+            let source = Arc::new(Fading { folder, fails, unseen: unseen.into() });
+            assert_eq!(keys_of(source).await.0, keys, "{name}, {unseen}");
         }
     }
 }
