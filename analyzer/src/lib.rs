@@ -23,3 +23,4 @@ pub mod job;
 #[cfg(feature = "sql")]
 pub mod sql;
 pub mod tail;
+pub mod triage;

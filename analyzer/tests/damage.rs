@@ -7,7 +7,7 @@ use std::sync::Arc;
 use analyzer::logs::classify::Exchange;
 use analyzer::logs::list::list;
 use analyzer::logs::needle::Prefilter;
-use analyzer::logs::read::{Aim, read};
+use analyzer::logs::read::{Aim, Needs, read};
 use analyzer::logs::source::{FolderSource, LogSource};
 use analyzer::window::Window;
 use benches::corpus::{Bodies, Corpus, Object, Plan, Query};
@@ -188,7 +188,12 @@ async fn an_object_deleted_between_listing_and_reading_is_told_as_unread() {
         Window { since: moment("2026-11-22T01:00:00Z"), until: moment("2026-11-22T03:00:00Z") };
     let logs = list(&*source, &window).await.expect("listable");
     assert_eq!(logs.entries.len(), 3);
-    let aim = Aim { prefilter: Prefilter::everything(), words: String::new(), until: None };
+    let aim = Aim {
+        needs: Needs::Body,
+        prefilter: Prefilter::everything(),
+        words: String::new(),
+        until: None,
+    };
     let reading = read(source, logs.entries, aim).await;
     assert_eq!(reading.exchanges.len(), 2);
     assert_eq!(reading.read, 2);
@@ -215,7 +220,7 @@ async fn a_search_for_one_exchange_ends_with_the_first_hit_and_reads_hardly_more
         };
         let prefilter = Prefilter::new("", &[]).or_literal(&id);
         let logs = list(&*source, &window).await.expect("listable");
-        let aim = Aim { prefilter, words: String::new(), until: Some(wanted) };
+        let aim = Aim { needs: Needs::Body, prefilter, words: String::new(), until: Some(wanted) };
         let found = read(Arc::clone(&source) as Arc<dyn LogSource>, logs.entries, aim).await;
         let hits: Vec<_> = found
             .exchanges

@@ -12,6 +12,7 @@ mod culprits;
 mod origin;
 mod told;
 mod ids;
+mod incidents;
 mod show;
 mod tail;
 mod way;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::origin::{AnsweredBy, Ending, Origin};
-use crate::record::{Encoding, LoggedError};
+use crate::record::{Encoding, LoggedError, Usage};
 
 /// What a record says about its error.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +27,19 @@ pub enum ErrorField {
     Null,
     /// The failure.
     Error(LoggedError),
+}
+
+/// How long the stages of an exchange took, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timing {
+    /// `duration_ms`: all of it.
+    pub duration_ms: Option<f64>,
+    /// `ttfb_ms`: until the response headers.
+    pub ttfb_ms: Option<f64>,
+    /// `upstream_ttfb_ms`: of that, waiting for OpenAI's.
+    pub upstream_ttfb_ms: Option<f64>,
+    /// `upstream.processing_ms`: OpenAI's own account of it.
+    pub processing_ms: Option<f64>,
 }
 
 /// A record of any age, as far as it says anything.
@@ -66,8 +79,14 @@ pub struct RecordView<'a> {
     pub ratelimit: BTreeMap<String, String>,
     /// `lambda_request_id`.
     pub lambda_request_id: Option<String>,
-    /// `duration_ms`.
-    pub duration_ms: Option<f64>,
+    /// How long it took.
+    pub timing: Timing,
+    /// `usage`.
+    pub usage: Option<Usage>,
+    /// `proxy.version`.
+    pub proxy_version: Option<String>,
+    /// `proxy.region`.
+    pub proxy_region: Option<String>,
     /// Whether `proxy.function` names a Lambda function; `None` where `proxy` is missing.
     pub on_lambda: Option<bool>,
     /// `response_encoding`.
@@ -191,7 +210,10 @@ impl<'de> Visitor<'de> for RecordVisitor {
                 "model" => view.model = text(map.next_value()?),
                 "path" => view.path = text(map.next_value()?),
                 "lambda_request_id" => view.lambda_request_id = text(map.next_value()?),
-                "duration_ms" => view.duration_ms = read(map.next_value()?),
+                "duration_ms" => view.timing.duration_ms = read(map.next_value()?),
+                "ttfb_ms" => view.timing.ttfb_ms = read(map.next_value()?),
+                "upstream_ttfb_ms" => view.timing.upstream_ttfb_ms = read(map.next_value()?),
+                "usage" => view.usage = read(map.next_value()?),
                 "response_encoding" => view.response_encoding = read(map.next_value()?),
                 "error" => view.error = error(map.next_value()?),
                 "client" => {
@@ -202,12 +224,15 @@ impl<'de> Visitor<'de> for RecordVisitor {
                 }
                 "proxy" => {
                     let proxy: Value = map.next_value()?;
+                    view.proxy_version = word(&proxy["version"]);
+                    view.proxy_region = word(&proxy["region"]);
                     view.on_lambda = proxy.is_object().then(|| proxy["function"].is_string());
                 }
                 "upstream" => {
                     let upstream: Value = map.next_value()?;
                     view.upstream_request_id = word(&upstream["request_id"]);
                     view.cf_ray = word(&upstream["cf_ray"]);
+                    view.timing.processing_ms = upstream["processing_ms"].as_f64();
                     let limits = upstream["ratelimit"].as_object().into_iter().flatten();
                     let said = |(name, value): (&String, &Value)| {
                         Some((name.clone(), value.as_str()?.to_owned()))

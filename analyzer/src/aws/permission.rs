@@ -129,6 +129,8 @@ impl Action {
 pub enum Asking {
     /// Whose error a text is.
     Origin,
+    /// One incident on one page.
+    Triage,
     /// One exchange, whole.
     Show,
     /// New exchanges as they land.
@@ -170,8 +172,9 @@ const ACCOUNT: Need = need(Action::GetAccountSettings, "knows how many slots are
 
 impl Asking {
     /// Every command that asks AWS.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Origin,
+        Self::Triage,
         Self::Show,
         Self::Tail,
         Self::Capacity,
@@ -201,6 +204,7 @@ impl Asking {
                     ]
                 }
             }
+            Self::Triage => const { &[FIND, LIST, READ, HOURS, DECRYPT, METRICS, LINES, SLOTS] },
             Self::Show | Self::Sql => const { &[FIND, LIST, READ, HOURS, DECRYPT] },
             Self::Tail => const { &[FIND, LIST, READ, DECRYPT] },
             Self::Compact => {

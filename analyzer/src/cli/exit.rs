@@ -11,7 +11,7 @@ Exit codes:
   3  source or AWS unreachable, missing, or not allowed; a deployment that was named does not exist
   4  partial data: some logs could not be read, or what was asked of a named deployment was not seen
      and could change the answer
-  5  unhealthy";
+  5  unhealthy, or a --fail-on was met";
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

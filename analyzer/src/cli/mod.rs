@@ -4,6 +4,7 @@ mod exit;
 mod named;
 mod place;
 mod origin;
+mod triage;
 mod progress;
 mod show;
 mod tail;
@@ -46,6 +47,8 @@ struct Arguments {
 enum Command {
     /// Say whose error a pasted text is, with the evidence
     Origin(Box<origin::OriginArguments>),
+    /// Put an incident on one page: what happened, since when, whom it hurts, whose fault, what to do
+    Triage(Box<triage::TriageArguments>),
     /// Show one exchange, whole
     Show(show::ShowArguments),
     /// Show new exchanges as they land, a line each
@@ -92,6 +95,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = runtime.block_on(async {
         match arguments.command {
             Command::Origin(arguments) => origin::run(*arguments).await,
+            Command::Triage(arguments) => Box::pin(triage::run(*arguments)).await,
             Command::Show(arguments) => show::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
             Command::Capacity(arguments) => capacity::run(arguments).await,

@@ -5,10 +5,9 @@ use std::io::{self, Read as _, Write as _};
 use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Zoned};
 
-use super::place::{self, Place, unreachable};
+use super::place::{self, Located, Place, unreachable};
 use super::progress::Bar;
 use super::{Exit, Failure, current_time, say, say_unseen};
-use crate::aws;
 use crate::aws::cloudwatch::Observed;
 use crate::inquire::{Asked, Barred, Inquiry, inquire, is_nowhere};
 use crate::logs::scan::{Consent, ScanError, Scanned, scan};
@@ -226,14 +225,7 @@ async fn ask(
     question: &Question,
 ) -> Result<(Inquiry, Option<Failure>), Failure> {
     let place = &arguments.place;
-    let named = place.source().map(str::to_owned);
-    // Without a place, the stack's function says where the logs are; AWS has to be set up for that.
-    let resolved = match &named {
-        None if place.is_on_aws() || aws::is_set_up() => Some(place.deployment().await),
-        _ => None,
-    };
-    let found = resolved.as_ref().and_then(|deployment| deployment.source.clone());
-    let source = named.or(found);
+    let Located { source, resolved } = place.locate().await;
     let look = source.as_deref().map(|place| Box::pin(look(place, question, arguments.yes)));
     let may_ask = !arguments.no_cloudwatch && (resolved.is_some() || place.is_on_aws());
     let deployment = may_ask.then_some(async {

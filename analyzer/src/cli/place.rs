@@ -8,6 +8,7 @@ use schemas::key::LOGS;
 
 use super::named::Named;
 use super::{Exit, Failure, say, say_unseen};
+use crate::aws;
 use crate::aws::deployment::Deployment;
 use crate::logs::source::{self, Depth, LogSource, SourceError};
 use crate::report::printable;
@@ -45,6 +46,18 @@ impl Place {
         Box::pin(Deployment::resolve(self.named.clone().names(source))).await
     }
 
+    /// Finds the logs, and the deployment where AWS is to be asked: without a place, the stack's function says
+    /// where the logs are, and AWS has to be set up for that.
+    pub(super) async fn locate(&self) -> Located {
+        let named = self.source().map(str::to_owned);
+        let resolved = match &named {
+            None if self.is_on_aws() || aws::is_set_up() => Some(self.deployment().await),
+            _ => None,
+        };
+        let found = resolved.as_ref().and_then(|deployment| deployment.source.clone());
+        Located { source: named.or(found), resolved }
+    }
+
     /// Opens the logs; a command that has nothing to say without them ends here.
     pub(super) async fn open(&self) -> Result<Arc<dyn LogSource>, Failure> {
         open(&self.resolve().await?).await
@@ -68,6 +81,14 @@ impl Place {
             exit: Exit::Usage,
         })
     }
+}
+
+/// Where logs are, and the deployment that said so.
+pub(super) struct Located {
+    /// The place; `None` where nobody knows one.
+    pub(super) source: Option<String>,
+    /// The deployment, where it had to be asked for that.
+    pub(super) resolved: Option<Deployment>,
 }
 
 /// Opens a place.

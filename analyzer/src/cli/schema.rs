@@ -33,6 +33,8 @@ enum Contract {
     Columns,
     /// The answer of `analyzer origin --json`: JSON Schema
     Origin,
+    /// The page of `analyzer triage --json`: JSON Schema
+    Triage,
     /// The answer of `analyzer compact --json`: JSON Schema
     Compact,
 }
@@ -42,6 +44,7 @@ pub(super) fn run(arguments: &SchemaArguments) -> Result<Exit, Failure> {
         Contract::Record => render::json_schema(),
         Contract::Columns => ddl::columns_page(),
         Contract::Origin => crate::report::schema(),
+        Contract::Triage => crate::report::page_schema(),
         Contract::Compact => super::compact::schema(),
         Contract::Athena => ddl::athena(place(arguments.source.as_deref())?),
     };

@@ -24,7 +24,7 @@ use crate::logs::decode::{Decoder, RECORD_LIMIT};
 use crate::logs::find::find;
 use crate::logs::list::Entry;
 use crate::logs::needle::Prefilter;
-use crate::logs::read::{Aim, Reader};
+use crate::logs::read::{Aim, Needs, Reader};
 use crate::logs::scan::row_of;
 use crate::logs::source::{LogSource, Part, SourceError};
 use crate::report;
@@ -212,6 +212,7 @@ async fn read_for(
 ) -> Result<Found, Failure> {
     let wanted = id.to_owned();
     let aim = Aim {
+        needs: Needs::Body,
         prefilter: Prefilter::new("", &[]).or_literal(id),
         words: String::new(),
         until: Some(Box::new(move |exchange| exchange.has_id(&wanted))),

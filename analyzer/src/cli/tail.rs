@@ -13,7 +13,7 @@ use super::place::{Place, unreachable};
 use super::{Exit, Failure, current_time, say};
 use crate::logs::list::{self, Entry};
 use crate::logs::needle::Prefilter;
-use crate::logs::read::{Aim, read};
+use crate::logs::read::{Aim, Needs, read};
 use crate::logs::source::LogSource;
 use crate::question::Filters;
 use crate::report::Line;
@@ -176,7 +176,12 @@ impl Watch {
         let mut exchanges = std::collections::HashMap::new();
         if !self.denied && !new.is_empty() {
             let source = Arc::clone(&self.source);
-            let aim = Aim { prefilter: Prefilter::everything(), words: String::new(), until: None };
+            let aim = Aim {
+                needs: Needs::SmallFields,
+                prefilter: Prefilter::everything(),
+                words: String::new(),
+                until: None,
+            };
             let reading = read(source, new.clone(), aim).await;
             for unread in reading.unread {
                 if unread.denied {

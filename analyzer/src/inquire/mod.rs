@@ -39,6 +39,8 @@ use crate::verdict::{About, Confidence, Verdict};
 use crate::window::Window;
 use spilled::{Spills, spills, take_spilled};
 
+pub(crate) use spilled::understand as understand_spilled;
+
 /// A verdict, and what it rests on.
 #[derive(Debug)]
 pub struct Inquiry {

@@ -102,7 +102,7 @@ pub(super) fn take_spilled(
         .sort_by(|a, b| b.started_at.cmp(&a.started_at).then_with(|| b.key.cmp(&a.key)));
 }
 
-pub(super) fn understand(spilled: &Spilled) -> Option<(Entry, Exchange)> {
+pub(crate) fn understand(spilled: &Spilled) -> Option<(Entry, Exchange)> {
     let told = LogKey::parse(&spilled.key);
     let mut decoder = Decoder::default();
     let json = decoder.decode(&spilled.bytes, RECORD_LIMIT).ok()?;

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use schemas::body::{self, BodyError, Shape, Terminal, TerminalEvent};
 use schemas::catalogue::ErrorCode;
 use schemas::origin::{AnsweredBy, Ending, Origin};
-use schemas::record::LoggedError;
-use schemas::view::{ErrorField, RecordView};
+use schemas::record::{LoggedError, Usage};
+use schemas::view::{ErrorField, RecordView, Timing};
 
 use crate::logs::needle::may_hide;
 use crate::logs::words::Words;
@@ -58,7 +58,15 @@ pub struct Exchange {
     /// Lambda's id of the invocation.
     pub lambda_request_id: Option<String>,
     /// How long it took.
-    pub duration_ms: Option<f64>,
+    pub timing: Timing,
+    /// Tokens that it used.
+    pub usage: Option<Usage>,
+    /// Path as forwarded.
+    pub path: Option<String>,
+    /// Version of the proxy.
+    pub proxy_version: Option<String>,
+    /// AWS region of the proxy.
+    pub proxy_region: Option<String>,
     /// Whether the proxy ran as a Lambda function; `None` where the record does not say.
     pub on_lambda: Option<bool>,
     /// Folded text in which the words of a question are looked for: of a failure its error, of a
@@ -70,7 +78,7 @@ impl Exchange {
     /// Returns when it ended; where that is not known, when it began.
     #[must_use]
     pub fn ended_at(&self) -> Timestamp {
-        let lasted = self.duration_ms.unwrap_or(0.0) / 1e3;
+        let lasted = self.timing.duration_ms.unwrap_or(0.0) / 1e3;
         let lasted = SignedDuration::try_from_secs_f64(lasted).unwrap_or_default();
         self.started_at.checked_add(lasted).unwrap_or(self.started_at)
     }
@@ -131,7 +139,11 @@ pub(crate) fn classify_for(
         upstream_request_id: view.upstream_request_id.clone(),
         cf_ray: view.cf_ray.clone(),
         lambda_request_id: view.lambda_request_id.clone(),
-        duration_ms: view.duration_ms,
+        timing: view.timing,
+        usage: view.usage,
+        path: view.path.clone(),
+        proxy_version: view.proxy_version.clone(),
+        proxy_region: view.proxy_region.clone(),
         on_lambda: view.on_lambda,
         searched,
     }

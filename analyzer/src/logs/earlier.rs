@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::logs::classify::Exchange;
 use crate::logs::list::{Entry, list};
 use crate::logs::needle::Prefilter;
-use crate::logs::read::{Aim, read};
+use crate::logs::read::{Aim, Needs, read};
 use crate::logs::source::LogSource;
 use crate::window::Window;
 
@@ -46,6 +46,7 @@ pub(crate) async fn last_before(
             move |exchange: &Exchange| exchange.developer.as_ref() == Some(&developer)
         };
         let aim = Aim {
+            needs: Needs::Body,
             prefilter: Prefilter::new("", &[]).or_anything().and_name(developer),
             words: String::new(),
             until: Some(Box::new(is_theirs)),

@@ -29,6 +29,8 @@ const ROOM_KIB: u32 = 192 << 10;
 const HEAD: u64 = 16 << 10;
 /// Of an object larger than this the beginning is asked for first, where that may be enough.
 const LARGE: u64 = 64 << 10;
+/// The beginning that holds them packed, as the proxy packs them: 1 to 2 KB mostly.
+const SMALL_FIELDS: u64 = 4 << 10;
 /// Logs that are classified whatever they hold: they tell what kind of proxy wrote the rest.
 const SAMPLE: u64 = 8;
 
@@ -63,8 +65,19 @@ pub struct Reading {
 /// Tells whether an exchange is the one that was looked for.
 pub type Wanted = Box<dyn Fn(&Exchange) -> bool + Send + Sync>;
 
+/// How much of each log is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// What stands before the body, of every log; the body only where that does not tell the outcome.
+    SmallFields,
+    /// Whatever decides whether it matters.
+    Body,
+}
+
 /// What is read for.
 pub struct Aim {
+    /// How much of each log is needed.
+    pub needs: Needs,
     /// Which logs may matter.
     pub prefilter: Prefilter,
     /// Folded words that a success may quote; empty for none.
@@ -251,10 +264,8 @@ async fn work_on(shared: &Shared) -> Share {
             && let Some(log) = shared.queue.pop()
         {
             if log.0 < shared.found.load(Ordering::Relaxed) {
-                let head = Understanding::needs_only_head(&shared.aim.prefilter, &log.1)
-                    && log.0 >= SAMPLE
-                    && log.1.bytes > LARGE;
-                running.push(fetch(shared, log, if head { Part::Head(HEAD) } else { Part::Whole }));
+                let part = shared.aim.part(&log);
+                running.push(fetch(shared, log, part));
             }
         }
         if running.is_empty() {
@@ -271,7 +282,9 @@ async fn work_on(shared: &Shared) -> Share {
             () = shared.queue.changed(), if may_begin => continue,
         };
         let got = match got {
-            Ok((bytes, _room)) => understand(&mut understanding, &bytes, &log, part),
+            Ok((bytes, _room)) => {
+                understand(&mut understanding, shared.aim.needs, &bytes, &log, part)
+            }
             Err(why) => Err(why),
         };
         match got {
@@ -286,6 +299,21 @@ async fn work_on(shared: &Shared) -> Share {
                     shared.found.fetch_min(number, Ordering::Relaxed);
                 }
                 share.take(number, &entry, got);
+            }
+        }
+    }
+}
+
+impl Aim {
+    /// Returns how much of a log is asked for first.
+    fn part(&self, (number, entry): &Numbered) -> Part {
+        match self.needs {
+            Needs::SmallFields => Part::Head(SMALL_FIELDS),
+            Needs::Body => {
+                let head = Understanding::needs_only_head(&self.prefilter, entry)
+                    && *number >= SAMPLE
+                    && entry.bytes > LARGE;
+                if head { Part::Head(HEAD) } else { Part::Whole }
             }
         }
     }
@@ -368,14 +396,17 @@ async fn download<'a>(
 
 fn understand(
     understanding: &mut Understanding<'_>,
+    needs: Needs,
     bytes: &Bytes,
     (number, entry): &Numbered,
     part: Part,
 ) -> Got<Outcome> {
     // One hostile log must not take the others with it.
-    let understood = catch_unwind(AssertUnwindSafe(|| match part {
-        Part::Whole => understanding.of_whole(bytes, entry, *number < SAMPLE),
-        Part::Head(_) => understanding.of_head(bytes, entry),
+    let understood = catch_unwind(AssertUnwindSafe(|| match (needs, part) {
+        (Needs::SmallFields, Part::Whole) => understanding.of_whole(bytes, entry, true),
+        (Needs::SmallFields, Part::Head(_)) => understanding.of_small_fields(bytes, entry),
+        (Needs::Body, Part::Whole) => understanding.of_whole(bytes, entry, *number < SAMPLE),
+        (Needs::Body, Part::Head(_)) => understanding.of_head(bytes, entry),
     }));
     understood.map_err(|_| "reading failed".to_owned().into())
 }

@@ -21,7 +21,7 @@ use crate::logs::classify::Exchange;
 use crate::logs::earlier::last_before;
 use crate::logs::find::{find, span_of};
 use crate::logs::list::{Entry, Logs, newest_first, walk};
-use crate::logs::read::{Aim, Progress, Reader, Reading};
+use crate::logs::read::{Aim, Needs, Progress, Reader, Reading};
 use crate::logs::source::{LogSource, Rates, SourceError};
 use crate::question::{Question, Selection};
 use crate::window::Window;
@@ -203,7 +203,7 @@ fn row_aim(question: &Question) -> RowAim {
 
 fn aim(question: &Question) -> Aim {
     let words = question.recognised.wanted.words.clone();
-    Aim { prefilter: question.prefilter(), words, until: None }
+    Aim { needs: Needs::Body, prefilter: question.prefilter(), words, until: None }
 }
 
 /// Reads the exchanges that the text names, and nothing else; `None` unless each id of the text is

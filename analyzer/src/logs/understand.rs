@@ -64,6 +64,17 @@ impl<'a> Understanding<'a> {
         Outcome::Undecided
     }
 
+    /// Takes the beginning of a log of which the small fields are all that is needed.
+    pub(crate) fn of_small_fields(&mut self, bytes: &[u8], entry: &Entry) -> Outcome {
+        let json = self.decoder.decode_head(bytes);
+        let Some(view) = self.head.close(json).filter(RecordView::tells_origin) else {
+            return Outcome::Undecided;
+        };
+        let exchange = classify_for(&view, &entry.key, entry.time, Quoted::Words("", None));
+        let mismatch = entry.told.and_then(|told| mismatch(&told, &exchange));
+        Outcome::Matters(Box::new(exchange), mismatch)
+    }
+
     /// Takes a whole log. `in_any_case` it is classified, even where it cannot matter.
     pub(crate) fn of_whole(&mut self, bytes: &[u8], entry: &Entry, in_any_case: bool) -> Outcome {
         if !in_any_case && matches!(self.of_head(bytes, entry), Outcome::Skipped) {
@@ -109,28 +120,37 @@ impl Head {
     /// Tells whether the small fields show a success that nothing looks for by name. All of those
     /// that decide must stand before the body, as the proxy writes them.
     fn tells_success(&mut self, json: &[u8], prefilter: &Prefilter) -> bool {
-        let Some(end) = memmem::find(&json[..json.len().min(HEAD_BYTES)], BODY) else {
-            return false;
-        };
-        let head = &json[..end];
+        let Some(head) = Self::of(json) else { return false };
         if memmem::find(head, b"\"error\":null").is_none()
             || memmem::find(head, b"\\u00").is_some()
             || prefilter.may_name(head)
         {
             return false;
         }
-        self.0.clear();
-        self.0.extend_from_slice(head);
-        self.0.extend_from_slice(BODY);
-        self.0.extend_from_slice(b"null}");
-        // A body inside another field leaves a bracket open, and does not parse.
-        RecordView::parse(&self.0).is_ok_and(|view| {
+        self.close(json).is_some_and(|view| {
             view.exchange_id.is_some()
                 && view.started_at.is_some()
                 && view.origin.is_some()
                 && view.error == ErrorField::Null
                 && view.status.is_some_and(|status| status < 400)
         })
+    }
+
+    /// Reads the small fields as a record without a body; `None` where these bytes are not all of them.
+    fn close(&mut self, json: &[u8]) -> Option<RecordView<'_>> {
+        let head = Self::of(json)?;
+        self.0.clear();
+        self.0.extend_from_slice(head);
+        self.0.extend_from_slice(BODY);
+        self.0.extend_from_slice(b"null}");
+        // A body inside another field leaves a bracket open, and does not parse.
+        RecordView::parse(&self.0).ok()
+    }
+
+    /// Returns what stands before the body.
+    fn of(json: &[u8]) -> Option<&[u8]> {
+        let end = memmem::find(&json[..json.len().min(HEAD_BYTES)], BODY)?;
+        Some(&json[..end])
     }
 }
 

@@ -104,10 +104,10 @@ const PATIENCE_MS: f64 = 60_000.0;
 
 /// Tells whether an exchange lasted as long as a client that waits in vain.
 fn is_long(exchange: &Exchange) -> bool {
-    exchange.duration_ms.is_some_and(|ms| ms > PATIENCE_MS)
+    exchange.timing.duration_ms.is_some_and(|ms| ms > PATIENCE_MS)
 }
 
 /// Tells whether an exchange is known to have been too short for that.
 fn is_short(exchange: &Exchange) -> bool {
-    exchange.duration_ms.is_some_and(|ms| ms <= PATIENCE_MS)
+    exchange.timing.duration_ms.is_some_and(|ms| ms <= PATIENCE_MS)
 }

@@ -50,7 +50,7 @@ impl Line {
             developer: exchange.developer.clone(),
             token8: exchange.token8.clone(),
             model: exchange.model.clone(),
-            duration_ms: exchange.duration_ms,
+            duration_ms: exchange.timing.duration_ms,
             key: exchange.key.clone(),
         }
     }

@@ -51,7 +51,7 @@ pub fn render_list(answer: &Answer) -> String {
 }
 
 /// Keeps what a log says from being taken for a tag, a link or emphasis.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in printable(text).chars() {
         match character {

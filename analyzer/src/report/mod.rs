@@ -8,6 +8,7 @@ mod lines;
 mod markdown;
 mod page;
 mod text;
+mod triage;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -27,6 +28,9 @@ pub use lines::printable;
 pub use markdown::{render as to_markdown, render_list as list_in_markdown};
 pub use page::render_page;
 pub use text::{render as to_text, render_list};
+pub use triage::{
+    Paint, page_schema, page_tables, page_to_html, page_to_json, page_to_markdown, page_to_text,
+};
 
 /// Everything that an answer says.
 #[derive(Debug)]

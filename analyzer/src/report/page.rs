@@ -50,7 +50,7 @@ pub fn render_page(
 /// `openai: OpenAI answered HTTP 500; we passed it on unchanged.`, who acts, and the way of time.
 fn headline(exchange: &Exchange, zone: &TimeZone) -> String {
     let at = exchange.started_at.to_zoned(zone.clone());
-    let took = exchange.duration_ms.map(|ms| format!(", took {}", duration(ms)));
+    let took = exchange.timing.duration_ms.map(|ms| format!(", took {}", duration(ms)));
     let when = format!("{}{}", at.strftime("%Y-%m-%d %H:%M:%S %Z"), took.unwrap_or_default());
     let Some(error) = &exchange.error else {
         let status = exchange.status.map(|status| format!(" with {status}")).unwrap_or_default();

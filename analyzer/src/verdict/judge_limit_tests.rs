@@ -143,9 +143,9 @@ fn a_client_that_hung_up_soon_did_not_wait_in_vain() {
         recognise("stream disconnected before completion: idle timeout waiting for SSE").wanted;
     let mut left = failure(200, Origin::Client, "client_closed");
     left.ending = Some(schemas::origin::Ending::ClientClosed);
-    left.duration_ms = Some(1_500.0);
+    left.timing.duration_ms = Some(1_500.0);
     assert!(!wanted.matches(&left));
-    left.duration_ms = Some(301_000.0);
+    left.timing.duration_ms = Some(301_000.0);
     assert!(wanted.matches(&left));
 }
 

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use schemas::origin::Acts;
 use schemas::record::LoggedError;
+use schemas::view::Timing;
 
 use super::*;
 use crate::question::Filters;
@@ -48,7 +49,11 @@ pub(super) fn failure(status: u16, origin: Origin, code: &str) -> Exchange {
         cf_ray: None,
         ratelimit: std::collections::BTreeMap::new(),
         lambda_request_id: None,
-        duration_ms: None,
+        timing: Timing::default(),
+        usage: None,
+        path: None,
+        proxy_version: None,
+        proxy_region: None,
         on_lambda: Some(true),
         searched: String::new(),
     }

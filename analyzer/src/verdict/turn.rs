@@ -38,17 +38,29 @@ pub(crate) struct Try {
 
 impl Try {
     pub(crate) fn of(exchange: &Exchange, failed: bool) -> Self {
-        let ms = exchange.duration_ms.filter(|ms| ms.is_finite()).unwrap_or_default();
+        let one = Self::failed(
+            exchange.session_id.clone(),
+            exchange.turn_id.clone(),
+            exchange.exchange_id.clone(),
+            exchange.started_at,
+            exchange.timing.duration_ms,
+        );
+        Self { failed, ..one }
+    }
+
+    /// Makes a try that failed.
+    pub(crate) fn failed(
+        session: Option<String>,
+        turn: Option<String>,
+        id: String,
+        begun: Timestamp,
+        duration_ms: Option<f64>,
+    ) -> Self {
+        let ms = duration_ms.filter(|ms| ms.is_finite()).unwrap_or_default();
         // A day is more than any exchange lasts.
         let lasted = SignedDuration::from_secs_f64((ms / 1e3).clamp(0.0, 86_400.0));
-        Self {
-            session: exchange.session_id.clone(),
-            turn: exchange.turn_id.clone(),
-            id: exchange.exchange_id.clone(),
-            begun: exchange.started_at,
-            ended: exchange.started_at.checked_add(lasted).unwrap_or(exchange.started_at),
-            failed,
-        }
+        let ended = begun.checked_add(lasted).unwrap_or(begun);
+        Self { session, turn, id, begun, ended, failed: true }
     }
 }
 

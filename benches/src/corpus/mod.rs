@@ -12,6 +12,7 @@ mod old;
 mod store;
 mod truth;
 mod defect;
+pub mod day;
 
 use jiff::{SignedDuration, Timestamp};
 

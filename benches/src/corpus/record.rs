@@ -114,7 +114,7 @@ pub(super) fn exchange_id(random: &mut SplitMix, at: Timestamp) -> ExchangeId {
     ExchangeId(ms << 80 | 0x7000_8000_0000_0000_0000 | noise)
 }
 
-fn blank(random: &mut SplitMix, at: Timestamp) -> LogRecord {
+pub(super) fn blank(random: &mut SplitMix, at: Timestamp) -> LogRecord {
     let developer = random.below(24);
     let model = ["gpt-5.5", "gpt-5.5", "gpt-5.5-codex", "gpt-5.5-mini"][random.below(4)];
     LogRecord {

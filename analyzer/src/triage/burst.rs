@@ -1,0 +1,211 @@
+//! When did something begin to happen more often than usual, and when did it stop?
+//!
+//! In: for each minute how often it could have happened, and how often it did; and how often it does
+//! usually. Out: bursts, to the minute. It is a likelihood ratio: a burst counts if it is
+//! [`SURE`] times (as a logarithm) likelier at its own rate than at the usual one, so a quiet day gives
+//! none, whatever it is looked at by. The beginning is where the evidence begins to add up (as in a
+//! CUSUM chart), the end where it did so last before it dropped by as much again (as in BLAST).
+
+/// Logarithm of how much likelier a burst must be at its own rate: some hundreds of series of a thousand
+/// minutes are looked at, and a false alarm a year is one too many.
+pub const SURE: f64 = 16.0;
+/// Fewer are an anecdote.
+pub const FEWEST: f64 = 3.0;
+/// A rate must be so many times the usual one.
+const TIMES: f64 = 3.0;
+/// From one rate that is tried to the next.
+const STEP: f64 = 1.8;
+
+/// One minute.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Bin {
+    /// How often it could have happened.
+    pub chances: f64,
+    /// How often it did.
+    pub hits: f64,
+}
+
+/// A stretch of minutes in which something happened more often than usual.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Burst {
+    /// The first minute, by its place.
+    pub first: usize,
+    /// The last one.
+    pub last: usize,
+    /// How often it happened.
+    pub hits: f64,
+    /// How often it could have.
+    pub chances: f64,
+    /// Logarithm of how much likelier that is at its own rate than at the usual one.
+    pub evidence: f64,
+}
+
+/// Finds the bursts in a series, oldest first.
+#[must_use]
+pub fn bursts(bins: &[Bin], usual: f64) -> Vec<Burst> {
+    let mut bins = bins.to_vec();
+    let mut found: Vec<Burst> = Vec::new();
+    // What is found first is the strongest; weaker ones may stand beside it.
+    loop {
+        let at_best_rate = rates(usual).map(|rate| at_rate(&bins, usual, rate));
+        let worth = |bursts: &[Burst]| bursts.iter().map(|it| it.evidence - SURE).sum::<f64>();
+        let best = at_best_rate.max_by(|a, b| worth(a).total_cmp(&worth(b)));
+        let Some(best) = best.filter(|bursts| !bursts.is_empty()) else { break };
+        for burst in &best {
+            bins[burst.first..=burst.last].fill(Bin::default());
+        }
+        found.extend(best);
+    }
+    found.sort_by_key(|burst| burst.first);
+    found
+}
+
+/// Rates that are tried: from well above the usual one to always.
+fn rates(usual: f64) -> impl Iterator<Item = f64> {
+    let first = (usual * TIMES).clamp(1e-4, 1.0);
+    std::iter::successors(Some(first), |rate| (*rate < 1.0).then(|| (rate * STEP).min(1.0)))
+}
+
+/// Finds the bursts at one rate.
+fn at_rate(bins: &[Bin], usual: f64, rate: f64) -> Vec<Burst> {
+    let gain = (rate / usual).ln();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < bins.len() {
+        let (mut sum, mut best, mut first, mut last) = (0.0_f64, 0.0_f64, at, at);
+        while at < bins.len() {
+            if sum <= 0.0 {
+                (sum, first) = (0.0, at);
+            }
+            let Bin { chances, hits } = bins[at];
+            sum += hits * gain - chances * (rate - usual);
+            if sum > best {
+                (best, last) = (sum, at);
+            }
+            at += 1;
+            // The first of several is closed before a later one may join it over a quiet time.
+            if best >= SURE && (sum <= best - SURE || sum <= 0.0) {
+                break;
+            }
+            if sum <= 0.0 {
+                best = 0.0;
+            }
+        }
+        if best < SURE {
+            break;
+        }
+        found.extend(burst(bins, usual, first, last));
+        at = last + 1;
+    }
+    found
+}
+
+fn burst(bins: &[Bin], usual: f64, first: usize, last: usize) -> Option<Burst> {
+    let within = &bins[first..=last];
+    let hits: f64 = within.iter().map(|bin| bin.hits).sum();
+    let chances: f64 = within.iter().map(|bin| bin.chances).sum();
+    let expected = usual * chances;
+    if hits < FEWEST || hits < TIMES * expected {
+        return None;
+    }
+    let evidence = hits * (hits / expected.max(f64::MIN_POSITIVE)).ln() - (hits - expected);
+    (evidence >= SURE).then_some(Burst { first, last, hits, chances, evidence })
+}
+
+/// Tells how often something happens usually: the mean of a longer time without the bursts in it; never
+/// nothing at all, for what was not seen may still be.
+#[must_use]
+pub fn usual(bins: &[Bin]) -> f64 {
+    let mut calm = bins.to_vec();
+    loop {
+        let add = |sum: Bin, bin: &Bin| Bin {
+            chances: sum.chances + bin.chances,
+            hits: sum.hits + bin.hits,
+        };
+        let sum = calm.iter().fold(Bin::default(), add);
+        let usual = (sum.hits + 0.5) / (sum.chances + 1.0);
+        let found = bursts(&calm, usual);
+        if found.is_empty() {
+            return usual;
+        }
+        for burst in found {
+            calm[burst.first..=burst.last].fill(Bin::default());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A day of minutes, each with so many chances.
+    fn quiet(chances: f64) -> Vec<Bin> {
+        vec![Bin { chances, hits: 0.0 }; 1_440]
+    }
+
+    fn spans(bursts: &[Burst]) -> Vec<(usize, usize)> {
+        bursts.iter().map(|burst| (burst.first, burst.last)).collect()
+    }
+
+    #[test]
+    fn a_burst_is_dated_to_the_minute() {
+        let mut bins = quiet(30.0);
+        // Now and then one fails.
+        bins.iter_mut().step_by(97).for_each(|bin| bin.hits = 1.0);
+        let usual = usual(&bins);
+        bins[842..=871].iter_mut().for_each(|bin| bin.hits = 12.0);
+        assert_eq!(spans(&bursts(&bins, usual)), [(842, 871)]);
+    }
+
+    #[test]
+    fn two_bursts_of_one_kind_are_two_however_strong() {
+        let mut bins = quiet(30.0);
+        for range in [100..130, 190..220, 1_400..1_440] {
+            bins[range].iter_mut().for_each(|bin| bin.hits = 20.0);
+        }
+        bins[700..760].iter_mut().step_by(4).for_each(|bin| bin.hits = 1.0);
+        let found = bursts(&bins, 1e-4);
+        assert_eq!(spans(&found), [(100, 129), (190, 219), (700, 756), (1_400, 1_439)]);
+    }
+
+    #[test]
+    fn what_is_usual_is_no_burst() {
+        let mut bins = quiet(30.0);
+        bins.iter_mut().step_by(7).for_each(|bin| bin.hits = 2.0);
+        assert!(bursts(&bins, usual(&bins)).is_empty());
+        assert!(bursts(&quiet(30.0), 1e-5).is_empty());
+        assert!(bursts(&[], 1e-5).is_empty());
+        let mut anecdote = quiet(30.0);
+        anecdote[5].hits = 2.0;
+        assert!(bursts(&anecdote, 1e-9).is_empty());
+    }
+
+    #[test]
+    fn a_burst_of_yesterday_is_not_usual() {
+        let mut bins = quiet(30.0);
+        bins[300..360].iter_mut().for_each(|bin| bin.hits = 20.0);
+        assert!(usual(&bins) < 1e-4);
+        assert!(usual(&[]) > 0.0);
+    }
+
+    proptest! {
+        #[test]
+        fn bursts_lie_apart_and_within(
+            hits in proptest::collection::vec(0_u8..6, 1..200), usual in 1e-6..0.5_f64,
+        ) {
+            let bins: Vec<_> =
+                hits.iter().map(|hits| Bin { chances: 6.0, hits: f64::from(*hits) }).collect();
+            let found = bursts(&bins, usual);
+            for burst in &found {
+                prop_assert!(burst.first <= burst.last && burst.last < bins.len());
+                prop_assert!(burst.evidence >= SURE && burst.hits >= FEWEST);
+                prop_assert!(bins[burst.first].hits > 0.0 && bins[burst.last].hits > 0.0);
+            }
+            for pair in found.windows(2) {
+                prop_assert!(pair[0].last < pair[1].first);
+            }
+        }
+    }
+}

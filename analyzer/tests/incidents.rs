@@ -1,0 +1,151 @@
+//! A scripted day, judged by the decisions alone: what goes wrong is found, dated and attributed, and quiet days
+//! raise nothing.
+
+use std::sync::LazyLock;
+
+use analyzer::aws::cloudwatch::{Configuration, Counts, Minute, Observed, Reserved};
+use analyzer::logs::classify::{Exchange, classify};
+use analyzer::triage::detect::Scope;
+use analyzer::triage::gather::Gathered;
+use analyzer::triage::incident::Severity;
+use analyzer::triage::page::{Page, State, page};
+use analyzer::triage::story::{Part, Story};
+use analyzer::window::Window;
+use benches::corpus::day::{Day, DayPlan, Figures, Happening, SLOTS, eventful};
+use jiff::{SignedDuration, Timestamp};
+use schemas::record::LogRecord;
+use schemas::view::RecordView;
+
+/// Exchanges of a day.
+const EXCHANGES: usize = 20_000;
+
+/// A day, and its exchanges as the analyzer understands them.
+struct Understood {
+    day: Day,
+    exchanges: Vec<Exchange>,
+}
+
+fn understood(seed: u64, number: i8, script: Vec<Happening>) -> Understood {
+    let date = jiff::civil::date(2026, 11, number);
+    let day = Day::new(&DayPlan { seed, date, exchanges: EXCHANGES, script });
+    let understand = |record: &LogRecord| {
+        let json = record.to_json().expect("all numbers are finite").0;
+        let view = RecordView::parse(&json).expect("a record");
+        classify(&view, "logs/x.json", record.started_at)
+    };
+    let exchanges = day.records.iter().map(understand).collect();
+    Understood { day, exchanges }
+}
+
+static QUIET: LazyLock<Understood> = LazyLock::new(|| understood(1, 21, Vec::new()));
+static EVENTFUL: LazyLock<Understood> = LazyLock::new(|| understood(2, 22, eventful()));
+
+/// Asks at the end of a window, which is when everything in it is known.
+fn asked(days: &[&Understood], since: Timestamp, until: Timestamp) -> Page {
+    let window = Window { since, until };
+    let baseline = Window { since: since - SignedDuration::from_hours(24), until: since };
+    let scope = Scope { window, baseline, now: until };
+    let mut gathered = Gathered::default();
+    let mut observed = Observed::nothing("codex-proxy", scope.window.clone(), until);
+    observed.configuration = Some(Configuration {
+        reserved: Some(Reserved::Slots(u32::try_from(SLOTS).expect("few"))),
+        ..Configuration::default()
+    });
+    for Understood { day, exchanges } in days {
+        for exchange in exchanges {
+            gathered.facts.add_exchange(exchange, &scope.window, &scope.baseline);
+        }
+        let minutes = day.figures.iter().enumerate().map(|(at, figures)| Minute {
+            at: day.at(0, i64::try_from(at).expect("few")),
+            period_s: 60,
+            counts: counts(figures),
+        });
+        observed.minutes.extend(minutes.filter(|minute| minute.at < until));
+    }
+    gathered.facts.finish();
+    page(&gathered, Some(observed), &scope, None)
+}
+
+fn counts(figures: &Figures) -> Counts {
+    Counts {
+        url_requests: Some(figures.url_requests),
+        url_4xx: Some(figures.url_4xx),
+        url_5xx: Some(figures.url_5xx),
+        invocations: Some(figures.invocations),
+        errors: Some(0),
+        throttles: Some(figures.throttles),
+        concurrent_max: Some(figures.concurrent_max),
+        duration_ms: Some(figures.duration_ms),
+        spills: Some(0),
+    }
+}
+
+/// Each incident in a line: its parts, and what they brought about.
+fn told(page: &Page) -> Vec<String> {
+    let clock = |at: Timestamp| at.strftime("%H:%M").to_string();
+    let part = |part: &Part| {
+        let (since, until) = (clock(part.since), clock(part.until));
+        format!("{} {since}-{until} {}: {}", part.origin, part.label, part.hurt)
+    };
+    let story = |story: &Story| {
+        let parts: Vec<_> = story.parts.iter().map(part).collect();
+        let so: Vec<_> = story.consequences.iter().map(|it| format!("so {}", part(it))).collect();
+        [parts, so].concat().join("; ")
+    };
+    page.incidents.iter().map(story).collect()
+}
+
+#[test]
+fn what_goes_wrong_on_a_day_is_found_dated_and_attributed() {
+    let day = &EVENTFUL.day;
+    let page = asked(&[&QUIET, &EVENTFUL], day.at(0, 0), day.at(24, 0));
+    let expected = [
+        "openai 14:02-14:31 503 server_is_overloaded, gpt-5.5: 35 developers, 214 turns",
+        "proxy 15:00-15:24 503 proxy_internal: 30 developers, 92 turns",
+        "aws 16:10-16:16 330 throttles, 60 of 60 slots busy: no names: none reached the proxy",
+        "openai 18:20-18:50 whole exchange p50 18.2 s -> 81.9 s, gpt-5.5: 36 developers, 229 exchanges; \
+         openai 18:20-18:50 first byte p50 1.9 s -> 8.5 s, gpt-5.5: 36 developers, 204 exchanges; \
+         so aws 18:27-18:52 400 throttles, 60 of 60 slots busy: no names: none reached the proxy",
+        "proxy 10:20-12:36 401 proxy_invalid_token: dev-17, 16 turns",
+    ];
+    assert_eq!(told(&page), expected);
+    assert_eq!(page.state, State::Over);
+    let because = |at: usize| page.incidents[at].cause.clone().unwrap_or_default();
+    assert!(because(1).contains("proxy 0.2.0 was deployed then: first seen 15:00:04 UTC"));
+    assert!(because(2).contains("traffic rose"), "{}", because(2));
+    let severe: Vec<_> = page.incidents.iter().map(|story| story.severity).collect();
+    assert_eq!(severe[4], Severity::Minor, "{severe:?}");
+}
+
+/// Asks a quarter of an hour after each incident began, with an hour before it.
+#[test]
+fn an_incident_is_named_while_it_goes_on() {
+    let day = &EVENTFUL.day;
+    for (hour, minute, lead, step) in [
+        (14, 17, "openai 14:02-14:17 503 server_is_overloaded, gpt-5.5", "use another model"),
+        (15, 15, "proxy 15:00-15:15 503 proxy_internal", "roll the proxy back to 0.1.0"),
+        (16, 15, "aws 16:10-16:15 275 throttles", "--reserved-concurrent-executions"),
+        (18, 42, "openai 18:20-18:42 whole exchange", "--reserved-concurrent-executions"),
+    ] {
+        let now = day.at(hour, minute);
+        let page = asked(&[&QUIET, &EVENTFUL], now - SignedDuration::from_hours(1), now);
+        assert_eq!(page.state, State::Ongoing, "{lead}");
+        assert!(told(&page)[0].starts_with(lead), "{lead}: {:?}", told(&page));
+        assert!(page.step.contains(step), "{lead}: {}", page.step);
+    }
+}
+
+#[test]
+fn quiet_days_raise_nothing() {
+    for seed in [1, 900] {
+        let before = understood(seed, 20, Vec::new());
+        let quiet = understood(seed + 1, 21, Vec::new());
+        for hour in (0..24).step_by(3) {
+            let (since, until) = (quiet.day.at(hour, 0), quiet.day.at(hour + 1, 0));
+            assert_eq!(told(&asked(&[&before, &quiet], since, until)), [""; 0], "{seed} {hour}");
+        }
+        let page = asked(&[&before, &quiet], quiet.day.at(0, 0), quiet.day.at(24, 0));
+        assert_eq!(told(&page), [""; 0], "{seed}");
+        assert_eq!(page.state, State::Quiet);
+    }
+}
