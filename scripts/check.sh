@@ -13,6 +13,9 @@ NEXTEST_VERSION=0.9.143
 SHELLCHECK_VERSION=0.11.0.1
 MOTO_VERSION=5.2.1
 CODEX_VERSION=0.169.0
+# Headless Chromium, as an npm package, and what drives it.
+CHROMIUM_VERSION=153.0.0
+PUPPETEER_VERSION=24.43.1
 # Engines that read the compacted logs; Spark comes with its own Java where there is none.
 DUCKDB_VERSION=1.5.5
 SPARK_VERSION=4.3.0
@@ -56,6 +59,18 @@ if [ -x "$codex" ] && "$codex" --version; then
 else
   echo "SKIPPED: @openai/codex@$CODEX_VERSION could not be installed from npm;" \
     "the end-to-end tests with the real Codex CLI do not run" >&2
+fi
+
+chromium="$cache/chromium-$CHROMIUM_VERSION"
+if [ ! -d "$chromium/node_modules/puppeteer-core" ] && command -v npm >/dev/null; then
+  npm install --silent --no-audit --no-fund --prefix "$chromium" \
+    "@sparticuz/chromium@$CHROMIUM_VERSION" "puppeteer-core@$PUPPETEER_VERSION" || true
+fi
+if [ -d "$chromium/node_modules/puppeteer-core" ]; then
+  export CODEX_PROXY_TEST_CHROMIUM="$chromium"
+else
+  echo "SKIPPED: @sparticuz/chromium@$CHROMIUM_VERSION could not be installed from npm;" \
+    "the page of triage is not looked at in a browser" >&2
 fi
 
 step "format"

@@ -13,6 +13,8 @@ mod origin;
 mod told;
 mod ids;
 mod incidents;
+mod triage;
+mod browser;
 mod show;
 mod tail;
 mod way;

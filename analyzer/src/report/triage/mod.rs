@@ -11,8 +11,11 @@ mod chart;
 mod style;
 mod html;
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 pub use html::render as page_to_html;
 pub use markdown::render as page_to_markdown;
@@ -20,14 +23,30 @@ pub use text::{Paint, render as page_to_text, render_tables as page_tables};
 
 use super::clock::local;
 use super::lines::printable;
+use crate::text::secret::masked;
 use crate::triage::page::{Page, State};
 use crate::verdict::Confidence;
 
-/// Writes the page as JSON.
+/// Writes the page as JSON; what looks like a credential in one of its texts is masked.
 #[must_use]
 pub fn page_to_json(page: &Page) -> String {
-    let json = serde_json::to_string_pretty(page).unwrap_or_default();
-    crate::text::secret::masked(&json).into_owned() + "\n"
+    let mut json = serde_json::to_value(page).unwrap_or_default();
+    mask(&mut json);
+    format!("{json:#}\n")
+}
+
+/// Masks the texts one by one: a name like `input_tokens` beside its number is no credential.
+fn mask(json: &mut Value) {
+    match json {
+        Value::String(text) => {
+            if let Cow::Owned(masked) = masked(text) {
+                *text = masked;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(mask),
+        Value::Object(members) => members.values_mut().for_each(mask),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// Returns the JSON Schema of the page.
