@@ -5,10 +5,12 @@ use std::fs;
 use std::sync::LazyLock;
 
 use benches::corpus::Object;
-use benches::corpus::day::{Day, DayPlan, Happening, eventful};
+use benches::corpus::day::{Day, DayPlan, Happening, What, eventful};
+use schemas::key::LogKey;
 use schemas::origin::Origin;
 use serde_json::Value;
 
+use crate::common::aws::{Moto, lead};
 use crate::common::{Answer, Folder, analyzer, object, run, server_error};
 
 /// The hour of the overload, with what came before.
@@ -276,4 +278,84 @@ fn what_a_log_says_cannot_become_a_part_of_the_page() {
     assert!(html.contains("&lt;script&gt;"));
     let markdown = of_hour(&folder, &["-o", "markdown"]).ends(0).stdout;
     assert!(!markdown.contains("<script") && !markdown.contains("canary0"), "{markdown}");
+}
+
+/// CloudWatch answers about the last days only, so this is yesterday's afternoon.
+#[tokio::test]
+async fn what_lambda_refused_is_laid_beside_what_was_logged() {
+    let Some(moto) = Moto::start() else { return };
+    #[expect(clippy::disallowed_methods, reason = "CloudWatch answers about the present")]
+    let yesterday = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().yesterday();
+    let date = yesterday.expect("a day");
+    let minute = |hour: usize, minute: usize| hour * 60 + minute;
+    let script = vec![
+        Happening {
+            from: minute(14, 20),
+            to: minute(14, 50),
+            what: What::SlowDown("gpt-5.5", 5.0),
+        },
+        Happening { from: minute(14, 27), to: minute(14, 52), what: What::Throttles(20) },
+    ];
+    let day = Day::new(&DayPlan { seed: 3, date, exchanges: 12_000, script });
+    for at in minute(13, 0)..minute(15, 0) {
+        let figures = &day.figures[at];
+        let figures = [
+            ("UrlRequestCount", figures.url_requests),
+            ("Url4xxCount", figures.url_4xx),
+            ("Url5xxCount", figures.url_5xx),
+            ("Invocations", figures.invocations),
+            ("Throttles", figures.throttles),
+            ("ConcurrentExecutions", figures.concurrent_max),
+        ];
+        let figures = figures.map(|(name, value)| (name, value as f64));
+        moto.metrics("codex-proxy", day.at(0, i64::try_from(at).expect("few")), &figures).await;
+    }
+    // One record stands among the lines, because S3 refused it.
+    let (since, until) = (day.at(14, 0), day.at(15, 0));
+    let mut objects: Vec<_> = day.objects().collect();
+    let is_within = |object: &Object| {
+        LogKey::parse(&object.key)
+            .is_some_and(|key| since <= key.started_at && key.started_at < until)
+    };
+    let at = objects.iter().position(is_within).expect("an exchange");
+    let refused = objects.remove(at);
+    let started = LogKey::parse(&refused.key).expect("a key").started_at;
+    let lines = schemas::spill::lines(&refused.key, &refused.bytes);
+    let lines: Vec<_> = lines.into_iter().map(|line| (started, line)).collect();
+    moto.lines("/aws/lambda/codex-proxy", "s1", &lines).await;
+    let folder = Folder::of(&objects);
+    let mut command = analyzer(&["triage", "--json", "--stack", "codex-proxy", "--baseline", "1h"]);
+    command.args(["--since", &since.to_string(), "--until", &until.to_string(), "--source"]);
+    command.arg(folder.path());
+    lead(&mut command, moto.url());
+    let page = run(command, "").json();
+    let first = &page["incidents"][0];
+    assert_eq!(
+        (&first["origin"], &first["confidence"]),
+        (&"openai".into(), &"likely".into()),
+        "{page:#}"
+    );
+    assert_eq!(first["since"], day.at(14, 20).to_string(), "{first:#}");
+    let throttles = &first["consequences"][0];
+    assert_eq!((&throttles["origin"], &throttles["kind"]), (&"aws".into(), &"throttled".into()));
+    assert_eq!(
+        (&throttles["since"], &throttles["until"]),
+        (&day.at(14, 27).to_string().into(), &day.at(14, 52).to_string().into())
+    );
+    assert_eq!(throttles["blast"]["exchanges"], 25 * 20);
+    let laid: u64 = page["timeline"]["steps"]
+        .as_array()
+        .expect("steps")
+        .iter()
+        .filter_map(|step| step["throttles"].as_u64())
+        .sum();
+    assert_eq!(laid, 500);
+    assert_eq!(page["whole"]["spilled"], 1);
+    let all =
+        day.records.iter().filter(|record| since <= record.started_at && record.started_at < until);
+    assert_eq!(page["total"]["exchanges"], all.count());
+    assert!(
+        page["whole"]["sum"].as_str().expect("a sum").contains("500 throttled + 0 refused"),
+        "{page:#}"
+    );
 }

@@ -100,16 +100,57 @@ fn at_rate(bins: &[Bin], usual: f64, rate: f64) -> Vec<Burst> {
     found
 }
 
+/// Makes a burst of a stretch; its ends are moved to where they are likeliest at its own rate.
 fn burst(bins: &[Bin], usual: f64, first: usize, last: usize) -> Option<Burst> {
-    let within = &bins[first..=last];
-    let hits: f64 = within.iter().map(|bin| bin.hits).sum();
-    let chances: f64 = within.iter().map(|bin| bin.chances).sum();
+    let (mut first, mut last) = (first, last);
+    loop {
+        let sum = sum(&bins[first..=last]);
+        let rate = sum.hits / sum.chances.max(f64::MIN_POSITIVE);
+        if rate > usual {
+            let (begin, end) = likeliest(&bins[first..=last], usual, rate);
+            if (begin, end) != (0, last - first) {
+                (first, last) = (first + begin, first + end);
+                continue;
+            }
+        }
+        let Bin { hits, chances } = sum;
+        let evidence = evidence(hits, chances, usual)?;
+        return Some(Burst { first, last, hits, chances, evidence });
+    }
+}
+
+/// Returns the part of a stretch that speaks most for a rate.
+fn likeliest(bins: &[Bin], usual: f64, rate: f64) -> (usize, usize) {
+    let gain = (rate / usual).ln();
+    let (mut now, mut first) = (0.0_f64, 0);
+    let (mut best, mut found) = (f64::MIN, (0, bins.len() - 1));
+    for (at, Bin { chances, hits }) in bins.iter().enumerate() {
+        if now <= 0.0 {
+            (now, first) = (0.0, at);
+        }
+        now += hits * gain - chances * (rate - usual);
+        if now > best {
+            (best, found) = (now, (first, at));
+        }
+    }
+    found
+}
+
+/// Adds minutes up.
+pub(super) fn sum(bins: &[Bin]) -> Bin {
+    let add =
+        |sum: Bin, bin: &Bin| Bin { chances: sum.chances + bin.chances, hits: sum.hits + bin.hits };
+    bins.iter().fold(Bin::default(), add)
+}
+
+/// Returns how sure it is that something happens more often than usual, if it is sure enough.
+pub(super) fn evidence(hits: f64, chances: f64, usual: f64) -> Option<f64> {
     let expected = usual * chances;
     if hits < FEWEST || hits < TIMES * expected {
         return None;
     }
     let evidence = hits * (hits / expected.max(f64::MIN_POSITIVE)).ln() - (hits - expected);
-    (evidence >= SURE).then_some(Burst { first, last, hits, chances, evidence })
+    (evidence >= SURE).then_some(evidence)
 }
 
 /// Tells how often something happens usually: the mean of a longer time without the bursts in it; never
@@ -118,11 +159,7 @@ fn burst(bins: &[Bin], usual: f64, first: usize, last: usize) -> Option<Burst> {
 pub fn usual(bins: &[Bin]) -> f64 {
     let mut calm = bins.to_vec();
     loop {
-        let add = |sum: Bin, bin: &Bin| Bin {
-            chances: sum.chances + bin.chances,
-            hits: sum.hits + bin.hits,
-        };
-        let sum = calm.iter().fold(Bin::default(), add);
+        let sum = sum(&calm);
         let usual = (sum.hits + 0.5) / (sum.chances + 1.0);
         let found = bursts(&calm, usual);
         if found.is_empty() {

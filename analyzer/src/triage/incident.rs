@@ -26,6 +26,9 @@ const UNCHANGED: f64 = 1.5;
 /// The time before that tells what it was.
 const TRAFFIC: SignedDuration = SignedDuration::from_mins(30);
 
+/// By so much two measures of one thing may differ by chance.
+const CHANCE: SignedDuration = SignedDuration::from_mins(2);
+
 /// How much it matters.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema,
@@ -80,12 +83,19 @@ pub struct Incident {
 }
 
 impl Incident {
-    /// Returns from when to when it lasted, with its other kinds.
+    /// Returns from when to when it lasted: as the strongest of its kinds says, unless another lasted clearly
+    /// longer.
     #[must_use]
     pub fn window(&self) -> Window {
-        let all = || std::iter::once(&self.trouble).chain(&self.also);
-        let since = all().map(|it| it.window.since).min().unwrap_or(self.trouble.window.since);
-        let until = all().map(|it| it.window.until).max().unwrap_or(self.trouble.window.until);
+        let Window { mut since, mut until } = self.trouble.window;
+        for Trouble { window, .. } in &self.also {
+            if window.since + CHANCE < since {
+                since = window.since;
+            }
+            if window.until > until + CHANCE {
+                until = window.until;
+            }
+        }
         Window { since, until }
     }
 
