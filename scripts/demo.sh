@@ -99,6 +99,7 @@ cat <<END
 
 How it was reached: analyzer/src/verdict/judge.rs. Try next:
   export ANALYZER_SOURCE=$logs PATH=$bin:\$PATH
+  analyzer triage --list                              # all of it on one page; -o html > report.html for a browser
   analyzer origin "temporary errors" --all --list     # with each match; answers that only quote it
   analyzer origin "invalid or disabled token"         # the proxy's own words
   analyzer origin "upstream request failed"           # nobody answered

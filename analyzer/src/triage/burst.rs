@@ -1,9 +1,8 @@
 //! When did something begin to happen more often than usual, and when did it stop?
 //!
 //! In: for each minute how often it could have happened, and how often it did; and how often it does
-//! usually. Out: bursts, to the minute. It is a likelihood ratio: a burst counts if it is
-//! [`SURE`] times (as a logarithm) likelier at its own rate than at the usual one, so a quiet day gives
-//! none, whatever it is looked at by. The beginning is where the evidence begins to add up (as in a
+//! usually. Out: bursts, to the minute. It is a likelihood ratio: a burst counts if what was seen in it and before
+//! is [`SURE`] times (as a logarithm) likelier at two rates than at one, so a quiet day gives none, whatever it is looked at by. The beginning is where the evidence begins to add up (as in a
 //! CUSUM chart), the end where it did so last before it dropped by as much again (as in BLAST).
 
 /// Logarithm of how much likelier a burst must be at its own rate: some hundreds of series of a thousand
@@ -40,14 +39,51 @@ pub struct Burst {
     pub evidence: f64,
 }
 
+/// How often something happens usually.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Usual {
+    /// How often of once.
+    pub rate: f64,
+    /// What that was learnt from; `None` where it is beyond doubt.
+    seen: Option<Bin>,
+}
+
+impl Usual {
+    /// Makes one that is beyond doubt.
+    #[must_use]
+    pub fn exact(rate: f64) -> Self {
+        Self { rate, seen: None }
+    }
+
+    /// Learns it from what was seen; never nothing at all, for what was not seen may still be.
+    #[must_use]
+    pub fn learnt(seen: Bin) -> Self {
+        let seen = Bin { hits: seen.hits + 0.5, chances: seen.chances + 1.0 };
+        Self { rate: seen.hits / seen.chances, seen: Some(seen) }
+    }
+
+    /// Returns the same, but not below a rate.
+    #[must_use]
+    pub fn at_least(self, rate: f64) -> Self {
+        let raised = |seen: Bin| Bin { hits: rate * seen.chances, ..seen };
+        if self.rate >= rate { self } else { Self { rate, seen: self.seen.map(raised) } }
+    }
+
+    /// Returns whichever is more often.
+    #[must_use]
+    pub fn or_more(self, other: Self) -> Self {
+        if other.rate > self.rate { other } else { self }
+    }
+}
+
 /// Finds the bursts in a series, oldest first.
 #[must_use]
-pub fn bursts(bins: &[Bin], usual: f64) -> Vec<Burst> {
+pub fn bursts(bins: &[Bin], usual: Usual) -> Vec<Burst> {
     let mut bins = bins.to_vec();
     let mut found: Vec<Burst> = Vec::new();
     // What is found first is the strongest; weaker ones may stand beside it.
     loop {
-        let at_best_rate = rates(usual).map(|rate| at_rate(&bins, usual, rate));
+        let at_best_rate = rates(usual.rate).map(|rate| at_rate(&bins, usual, rate));
         let worth = |bursts: &[Burst]| bursts.iter().map(|it| it.evidence - SURE).sum::<f64>();
         let best = at_best_rate.max_by(|a, b| worth(a).total_cmp(&worth(b)));
         let Some(best) = best.filter(|bursts| !bursts.is_empty()) else { break };
@@ -67,8 +103,8 @@ fn rates(usual: f64) -> impl Iterator<Item = f64> {
 }
 
 /// Finds the bursts at one rate.
-fn at_rate(bins: &[Bin], usual: f64, rate: f64) -> Vec<Burst> {
-    let gain = (rate / usual).ln();
+fn at_rate(bins: &[Bin], usual: Usual, rate: f64) -> Vec<Burst> {
+    let gain = (rate / usual.rate).ln();
     let mut found = Vec::new();
     let mut at = 0;
     while at < bins.len() {
@@ -78,7 +114,7 @@ fn at_rate(bins: &[Bin], usual: f64, rate: f64) -> Vec<Burst> {
                 (sum, first) = (0.0, at);
             }
             let Bin { chances, hits } = bins[at];
-            sum += hits * gain - chances * (rate - usual);
+            sum += hits * gain - chances * (rate - usual.rate);
             if sum > best {
                 (best, last) = (sum, at);
             }
@@ -101,13 +137,13 @@ fn at_rate(bins: &[Bin], usual: f64, rate: f64) -> Vec<Burst> {
 }
 
 /// Makes a burst of a stretch; its ends are moved to where they are likeliest at its own rate.
-fn burst(bins: &[Bin], usual: f64, first: usize, last: usize) -> Option<Burst> {
+fn burst(bins: &[Bin], usual: Usual, first: usize, last: usize) -> Option<Burst> {
     let (mut first, mut last) = (first, last);
     loop {
         let sum = sum(&bins[first..=last]);
         let rate = sum.hits / sum.chances.max(f64::MIN_POSITIVE);
-        if rate > usual {
-            let (begin, end) = likeliest(&bins[first..=last], usual, rate);
+        if rate > usual.rate {
+            let (begin, end) = likeliest(&bins[first..=last], usual.rate, rate);
             if (begin, end) != (0, last - first) {
                 (first, last) = (first + begin, first + end);
                 continue;
@@ -143,25 +179,38 @@ pub(super) fn sum(bins: &[Bin]) -> Bin {
     bins.iter().fold(Bin::default(), add)
 }
 
-/// Returns how sure it is that something happens more often than usual, if it is sure enough.
-pub(super) fn evidence(hits: f64, chances: f64, usual: f64) -> Option<f64> {
-    let expected = usual * chances;
+/// Returns how sure it is that something happens more often than usual, if it is sure enough. What is usual
+/// was learnt from so many cases and no more, so it may itself be a little more than was seen.
+pub(super) fn evidence(hits: f64, chances: f64, usual: Usual) -> Option<f64> {
+    let expected = usual.rate * chances;
     if hits < FEWEST || hits < TIMES * expected {
         return None;
     }
-    let evidence = hits * (hits / expected.max(f64::MIN_POSITIVE)).ln() - (hits - expected);
+    let of = |bin: Bin, rate: f64| {
+        let expected = (rate * bin.chances).max(f64::MIN_POSITIVE);
+        bin.hits * (bin.hits / expected).ln() - (bin.hits - expected)
+    };
+    let now = Bin { chances, hits };
+    let evidence = match usual.seen {
+        None => of(now, usual.rate),
+        Some(seen) => {
+            let both = sum(&[now, seen]);
+            let rate = both.hits / both.chances;
+            of(now, rate) + of(seen, rate)
+        }
+    };
     (evidence >= SURE).then_some(evidence)
 }
 
 /// Tells how often something happens usually: the mean of a longer time without the bursts in it; never
 /// nothing at all, for what was not seen may still be.
 #[must_use]
-pub fn usual(bins: &[Bin]) -> f64 {
+pub fn usual(bins: &[Bin]) -> Usual {
     let mut calm = bins.to_vec();
     loop {
         let sum = sum(&calm);
-        let usual = (sum.hits + 0.5) / (sum.chances + 1.0);
-        let found = bursts(&calm, usual);
+        let usual = Usual::learnt(sum);
+        let found = bursts(&calm, Usual::exact(usual.rate));
         if found.is_empty() {
             return usual;
         }
@@ -203,7 +252,7 @@ mod tests {
             bins[range].iter_mut().for_each(|bin| bin.hits = 20.0);
         }
         bins[700..760].iter_mut().step_by(4).for_each(|bin| bin.hits = 1.0);
-        let found = bursts(&bins, 1e-4);
+        let found = bursts(&bins, Usual::exact(1e-4));
         assert_eq!(spans(&found), [(100, 129), (190, 219), (700, 756), (1_400, 1_439)]);
     }
 
@@ -212,19 +261,29 @@ mod tests {
         let mut bins = quiet(30.0);
         bins.iter_mut().step_by(7).for_each(|bin| bin.hits = 2.0);
         assert!(bursts(&bins, usual(&bins)).is_empty());
-        assert!(bursts(&quiet(30.0), 1e-5).is_empty());
-        assert!(bursts(&[], 1e-5).is_empty());
+        assert!(bursts(&quiet(30.0), Usual::exact(1e-5)).is_empty());
+        assert!(bursts(&[], Usual::exact(1e-5)).is_empty());
         let mut anecdote = quiet(30.0);
         anecdote[5].hits = 2.0;
-        assert!(bursts(&anecdote, 1e-9).is_empty());
+        assert!(bursts(&anecdote, Usual::exact(1e-9)).is_empty());
+    }
+
+    #[test]
+    fn few_cases_of_yesterday_leave_room_for_a_few_more_of_today() {
+        let sure = |before| {
+            let usual = Usual::learnt(Bin { chances: 10_000.0, hits: before });
+            evidence(16.0, 4_000.0, usual).is_some()
+        };
+        assert!(sure(0.0) && !sure(4.0));
+        assert!(evidence(16.0, 4_000.0, Usual::exact(1e-4)).is_some());
     }
 
     #[test]
     fn a_burst_of_yesterday_is_not_usual() {
         let mut bins = quiet(30.0);
         bins[300..360].iter_mut().for_each(|bin| bin.hits = 20.0);
-        assert!(usual(&bins) < 1e-4);
-        assert!(usual(&[]) > 0.0);
+        assert!(usual(&bins).rate < 1e-4);
+        assert!(usual(&[]).rate > 0.0);
     }
 
     proptest! {
@@ -234,7 +293,7 @@ mod tests {
         ) {
             let bins: Vec<_> =
                 hits.iter().map(|hits| Bin { chances: 6.0, hits: f64::from(*hits) }).collect();
-            let found = bursts(&bins, usual);
+            let found = bursts(&bins, Usual::exact(usual));
             for burst in &found {
                 prop_assert!(burst.first <= burst.last && burst.last < bins.len());
                 prop_assert!(burst.evidence >= SURE && burst.hits >= FEWEST);

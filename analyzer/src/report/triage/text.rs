@@ -118,16 +118,21 @@ fn effects(story: &Story) -> &[Part] {
     &story.consequences[..story.consequences.len().min(2)]
 }
 
-/// Returns who has to do something; of an incident with consequences both that and whose it is.
+/// Returns who has to do something, of an incident with consequences both that and whose it is, and how grave it
+/// is.
 pub(super) fn acts(page: &Page) -> String {
     let acts = words_of(page.acts);
     let softens = page.state == State::Ongoing
         && page.incidents.first().is_some_and(|story| !story.consequences.is_empty());
-    match page.origin {
+    let acts = match page.origin {
         Some(origin) if softens && acts == "us" => {
             format!("us, to soften it; {origin} is the cause")
         }
         _ => acts.to_owned(),
+    };
+    match page.severity {
+        Some(severity) => format!("{acts} ({})", severity.as_str()),
+        None => acts,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::origin::Origin;
 
 use super::{Scope, usually};
-use crate::triage::burst::{Bin, Burst, bursts, evidence, sum};
+use crate::triage::burst::{Bin, Burst, Usual, bursts, evidence, sum};
 use crate::triage::fact::{Dimension, Fact, Facts, Half};
 use crate::triage::name::Name;
 use crate::triage::series::{Minutes, count_hurt, present};
@@ -58,7 +58,7 @@ struct Search<'a> {
     /// Such failures of the time before.
     earlier: Vec<&'a Fact>,
     /// How often a developer's minute has one usually.
-    usual: f64,
+    usual: Usual,
 }
 
 impl<'a> Search<'a> {
@@ -135,7 +135,7 @@ impl<'a> Search<'a> {
         let mut bins_before = present(baseline.facts.iter().filter(is_hers), &self.before);
         let earlier = self.earlier.iter().copied().filter(is_hers);
         count_hurt(&mut bins_before, earlier, &self.before, baseline.failure_weight);
-        let usual = usually(&bins_before).max(self.usual);
+        let usual = usually(&bins_before).or_more(self.usual);
         for burst in bursts(&bins, usual) {
             let window = self.minutes.window(&burst);
             let hit = hers.iter().copied().filter(|fact| window.contains(fact.at)).collect();

@@ -8,14 +8,14 @@ mod refused;
 
 use jiff::Timestamp;
 
-use super::burst::{Bin, usual};
+use super::burst::{Bin, Usual, usual};
 use super::fact::Facts;
 use super::trouble::Trouble;
 use crate::aws::cloudwatch::Observed;
 use crate::window::Window;
 
-/// What is taken for usual where there is no time before: one developer's minute in two hundred.
-const UNKNOWN_USUAL: f64 = 0.005;
+/// What is taken for seen where there is no time before: one developer's minute in two hundred.
+const UNKNOWN: Bin = Bin { chances: 1_000.0, hits: 5.0 };
 
 /// Where and when is looked.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub fn detect(facts: &Facts, observed: Option<&Observed>, scope: &Scope) -> Vec<
 }
 
 /// What is usual, by the time before; a guess where there is none.
-fn usually(before: &[Bin]) -> f64 {
+fn usually(before: &[Bin]) -> Usual {
     let has_any = before.iter().any(|bin| bin.chances > 0.0);
-    if has_any { usual(before) } else { UNKNOWN_USUAL }
+    if has_any { usual(before) } else { Usual::learnt(UNKNOWN) }
 }

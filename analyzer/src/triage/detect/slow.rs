@@ -84,7 +84,7 @@ fn slow_in(facts: &Facts, scope: &Scope, watched: Watched, model: Option<Name>) 
     };
     let (minutes, minutes_before) =
         (Minutes::of(&scope.window, scope.now), Minutes::of(&scope.baseline, scope.baseline.until));
-    let usual = usual(&count(&minutes_before, &facts.baseline, &before)).max(0.01);
+    let usual = usual(&count(&minutes_before, &facts.baseline, &before)).at_least(0.01);
     let now = measured(&facts.window);
     let bins = count(&minutes, &facts.window, &now);
     let is_much =
