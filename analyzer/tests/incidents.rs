@@ -104,7 +104,7 @@ fn what_goes_wrong_on_a_day_is_found_dated_and_attributed() {
         "proxy 15:00-15:24 503 proxy_internal: 30 developers, 92 turns",
         "aws 16:10-16:16 330 throttles, 60 of 60 slots busy: no names: none reached the proxy",
         "openai 18:20-18:50 whole exchange p50 18.2 s -> 81.9 s, gpt-5.5: 36 developers, 229 exchanges; \
-         openai 18:20-18:50 first byte p50 1.9 s -> 8.5 s, gpt-5.5: 36 developers, 204 exchanges; \
+         openai 18:20-18:50 first byte p50 1.9 s -> 8.6 s, gpt-5.5: 36 developers, 204 exchanges; \
          so aws 18:27-18:52 400 throttles, 60 of 60 slots busy: no names: none reached the proxy",
         "proxy 10:20-12:36 401 proxy_invalid_token: dev-17, 16 turns",
     ];

@@ -5,6 +5,7 @@ memory, bytes written. `compaction.sh` runs it."""
 import argparse
 import json
 import shutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path

@@ -289,7 +289,8 @@ fn incident(
 fn severity(trouble: &Trouble) -> Severity {
     let several = trouble.blast.developers >= 3 || matches!(trouble.kind, Kind::Throttled);
     match trouble.share() {
-        share if share >= 0.25 && several => Severity::Critical,
+        // Who waits gets an answer.
+        share if share >= 0.25 && several && trouble.kind != Kind::Slow => Severity::Critical,
         share if share >= 0.05 || several => Severity::Major,
         _ => Severity::Minor,
     }

@@ -47,16 +47,17 @@ impl Stage {
         }
     }
 
-    /// Returns how long it took, in milliseconds; `None` where that is not known.
+    /// Returns how long it took, in milliseconds; `None` where that is not known, and of a failure, which may be
+    /// quick.
     #[must_use]
     pub fn of(self, fact: &Fact) -> Option<f64> {
-        let timing = &fact.timing;
+        let timing = fact.failure.is_none().then_some(&fact.timing)?;
         match self {
             Self::FirstByte => timing.ttfb_ms,
             Self::OpenaiFirstByte => timing.upstream_ttfb_ms,
             Self::OpenaiProcessing => timing.processing_ms,
             Self::Proxy => Some((timing.ttfb_ms? - timing.upstream_ttfb_ms?).max(0.0)),
-            Self::Whole => timing.duration_ms.filter(|_| fact.failure.is_none()),
+            Self::Whole => timing.duration_ms,
         }
     }
 }
@@ -123,9 +124,7 @@ pub fn latencies(facts: &Facts) -> Vec<Latency> {
 }
 
 fn percentiles(half: &Half, stage: Stage, model: Option<Name>) -> Option<Percentiles> {
-    let is_meant = |fact: &&Fact| {
-        fact.failure.is_none() && (model.is_none() || fact.of(Dimension::Model) == model)
-    };
+    let is_meant = |fact: &&Fact| model.is_none() || fact.of(Dimension::Model) == model;
     let measured = half.facts.iter().filter(is_meant).filter_map(|fact| stage.of(fact));
     let mut times: Vec<f64> = measured.filter(|ms| ms.is_finite()).collect();
     if times.len() < FEWEST {

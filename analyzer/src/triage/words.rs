@@ -140,13 +140,14 @@ pub(super) fn reason(trouble: &Trouble, before: Option<f64>) -> String {
     let share = trouble.share() * 100.0;
     let what = match trouble.kind {
         Kind::Fails => "failed so",
-        Kind::Slow => "took clearly longer than nine of ten usually do",
+        Kind::Slow => "clearly longer than nine of ten usually take",
         Kind::Throttled => "were refused for want of a slot (CloudWatch)",
         Kind::Refused => "were refused by the Function URL and left no log (CloudWatch)",
         Kind::Died => "were answered 5xx by Lambda itself and left no log (CloudWatch)",
     };
     let noun = match trouble.kind {
-        Kind::Fails | Kind::Slow => "exchange",
+        Kind::Fails => "exchange",
+        Kind::Slow => "measured exchange",
         _ => "request",
     };
     let mut text =

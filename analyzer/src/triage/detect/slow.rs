@@ -97,7 +97,9 @@ fn slow_in(facts: &Facts, scope: &Scope, watched: Watched, model: Option<Name>) 
         times.sort_by(f64::total_cmp);
         let hit = within.filter(|(_, ms)| *ms > limit).map(|(at, _)| &facts.window.facts[*at]);
         let hit = Hit { facts: hit.collect(), window: window.clone() };
-        let trouble = Trouble::of(Kind::Slow, watched.origin, &hit, facts, burst.evidence);
+        let mut trouble = Trouble::of(Kind::Slow, watched.origin, &hit, facts, burst.evidence);
+        // Whoever was not measured may have been slow, too.
+        trouble.blast.of = times.len() as u64;
         let slow = Slowness {
             stage: watched.stage,
             usual_ms: median_before,
