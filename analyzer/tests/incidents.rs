@@ -11,7 +11,7 @@ use analyzer::triage::incident::Severity;
 use analyzer::triage::page::{Page, State, page};
 use analyzer::triage::story::{Part, Story};
 use analyzer::window::Window;
-use benches::corpus::day::{Day, DayPlan, Figures, Happening, SLOTS, eventful};
+use benches::corpus::day::{Day, DayPlan, Figures, Happening, SLOTS, What, eventful};
 use jiff::{SignedDuration, Timestamp};
 use schemas::record::LogRecord;
 use schemas::view::RecordView;
@@ -148,4 +148,58 @@ fn quiet_days_raise_nothing() {
         assert_eq!(told(&page), [""; 0], "{seed}");
         assert_eq!(page.state, State::Quiet);
     }
+}
+
+#[test]
+fn other_shapes_of_trouble_are_found_too() {
+    let script = |from: usize, to: usize, what: What| vec![Happening { from, to, what }];
+    let at = |hour: usize, minute: usize| hour * 60 + minute;
+    let two = [
+        script(at(14, 2), at(14, 31), What::Overload("gpt-5.5", 60)),
+        script(at(14, 10), at(14, 20), What::Network(30)),
+    ];
+    for (script, expected) in [
+        // One of twelve fails for an hour and a half.
+        (
+            script(at(14, 2), at(15, 31), What::Overload("gpt-5.5", 8)),
+            &["openai 14:02-15:29 503 server_is_overloaded, gpt-5.5: 33 developers, 109 turns"][..],
+        ),
+        (
+            two.concat(),
+            &[
+                "openai 14:02-14:31 503 server_is_overloaded, gpt-5.5: 37 developers, 191 turns",
+                "network 14:10-14:20 502 proxy_upstream_failed: 30 developers, 66 turns",
+            ],
+        ),
+        (script(at(12, 0), at(24, 0), What::Deploy("0.2.0", 0)), &[]),
+        (
+            script(at(9, 0), at(17, 0), What::StaleToken(3, 20)),
+            &["proxy 09:00-16:41 401 proxy_invalid_token: dev-03, 24 turns"],
+        ),
+    ] {
+        let day = understood(32, 22, script);
+        let page = asked(&[&QUIET, &day], day.day.at(0, 0), day.day.at(24, 0));
+        assert_eq!(told(&page), expected);
+    }
+}
+
+#[test]
+fn a_bad_deploy_that_stays_is_one_incident_with_its_cause() {
+    let script = Happening { from: 15 * 60, to: 24 * 60, what: What::Deploy("0.2.0", 8) };
+    let day = understood(32, 22, vec![script]);
+    let page = asked(&[&QUIET, &day], day.day.at(0, 0), day.day.at(24, 0));
+    assert_eq!((page.state, page.incidents.len()), (State::Ongoing, 1), "{:?}", told(&page));
+    assert_eq!(page.incidents[0].since, day.day.at(15, 0));
+    assert_eq!(page.step, "roll the proxy back to 0.1.0");
+    assert!(page.reason.starts_with("proxy 0.2.0 was deployed then"), "{}", page.reason);
+}
+
+#[test]
+fn what_began_before_the_window_is_dated_to_when_it_began() {
+    let day = &EVENTFUL.day;
+    let page = asked(&[&QUIET, &EVENTFUL], day.at(14, 15), day.at(14, 45));
+    assert_eq!(page.incidents[0].since, day.at(14, 2), "{:?}", told(&page));
+    assert!(page.incidents[0].from_the_start);
+    let page = asked(&[&QUIET, &EVENTFUL], day.at(15, 12), day.at(15, 22));
+    assert_eq!(page.step, "roll the proxy back to 0.1.0", "{:?}", told(&page));
 }

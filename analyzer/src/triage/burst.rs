@@ -78,8 +78,8 @@ impl Usual {
 
 /// Finds the bursts in a series, oldest first.
 #[must_use]
-pub fn bursts(bins: &[Bin], usual: Usual) -> Vec<Burst> {
-    let mut bins = bins.to_vec();
+pub fn bursts(all: &[Bin], usual: Usual) -> Vec<Burst> {
+    let mut bins = all.to_vec();
     let mut found: Vec<Burst> = Vec::new();
     // What is found first is the strongest; weaker ones may stand beside it.
     loop {
@@ -93,7 +93,37 @@ pub fn bursts(bins: &[Bin], usual: Usual) -> Vec<Burst> {
         found.extend(best);
     }
     found.sort_by_key(|burst| burst.first);
-    found
+    joined(all, found, usual)
+}
+
+/// Joins neighbours that are as likely one burst: a weak one that stands around a strong one, or goes on
+/// after it.
+fn joined(bins: &[Bin], found: Vec<Burst>, usual: Usual) -> Vec<Burst> {
+    let mut joined: Vec<Burst> = Vec::new();
+    for mut burst in found {
+        while let Some(before) = joined.pop() {
+            let (first, last) = (before.first, before.last.max(burst.last));
+            let Bin { hits, chances } = sum(&bins[first..=last]);
+            let evidence = evidence(hits, chances, usual);
+            let is_apart = burst.first > before.last + 1;
+            let both = before.evidence + burst.evidence - SURE;
+            match evidence {
+                Some(evidence) if !is_apart || evidence >= both => {
+                    burst = Burst { first, last, hits, chances, evidence };
+                }
+                // Of two that overlap and are none together the surer one stays.
+                _ if burst.first <= before.last => {
+                    burst = if before.evidence >= burst.evidence { before } else { burst };
+                }
+                _ => {
+                    joined.push(before);
+                    break;
+                }
+            }
+        }
+        joined.push(burst);
+    }
+    joined
 }
 
 /// Rates that are tried: from well above the usual one to always.
@@ -136,23 +166,20 @@ fn at_rate(bins: &[Bin], usual: Usual, rate: f64) -> Vec<Burst> {
     found
 }
 
-/// Makes a burst of a stretch; its ends are moved to where they are likeliest at its own rate.
+/// Makes a burst of a stretch; its ends are moved to where they are likeliest at its own rate. Once: the rate of
+/// what is left is higher again, and in the end only the densest minute would be.
 fn burst(bins: &[Bin], usual: Usual, first: usize, last: usize) -> Option<Burst> {
-    let (mut first, mut last) = (first, last);
-    loop {
-        let sum = sum(&bins[first..=last]);
-        let rate = sum.hits / sum.chances.max(f64::MIN_POSITIVE);
-        if rate > usual.rate {
-            let (begin, end) = likeliest(&bins[first..=last], usual.rate, rate);
-            if (begin, end) != (0, last - first) {
-                (first, last) = (first + begin, first + end);
-                continue;
-            }
-        }
-        let Bin { hits, chances } = sum;
-        let evidence = evidence(hits, chances, usual)?;
-        return Some(Burst { first, last, hits, chances, evidence });
-    }
+    let within = sum(&bins[first..=last]);
+    let rate = within.hits / within.chances.max(f64::MIN_POSITIVE);
+    let (begin, end) = if rate > usual.rate {
+        likeliest(&bins[first..=last], usual.rate, rate)
+    } else {
+        (0, last - first)
+    };
+    let (first, last) = (first + begin, first + end);
+    let Bin { hits, chances } = sum(&bins[first..=last]);
+    let evidence = evidence(hits, chances, usual)?;
+    Some(Burst { first, last, hits, chances, evidence })
 }
 
 /// Returns the part of a stretch that speaks most for a rate.
@@ -254,6 +281,18 @@ mod tests {
         bins[700..760].iter_mut().step_by(4).for_each(|bin| bin.hits = 1.0);
         let found = bursts(&bins, Usual::exact(1e-4));
         assert_eq!(spans(&found), [(100, 129), (190, 219), (700, 756), (1_400, 1_439)]);
+    }
+
+    #[test]
+    fn a_weak_burst_is_one_however_its_hits_lie() {
+        let mut bins = quiet(30.0);
+        // Two or three of a hundred, in clumps.
+        for (at, bin) in bins[400..900].iter_mut().enumerate() {
+            bin.hits = f64::from(u8::from(at * at % 7 == 1)) + f64::from(u8::from(at % 50 < 5));
+        }
+        let found = spans(&bursts(&bins, Usual::exact(1e-4)));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].0 >= 400 && found[0].0 <= 402 && found[0].1 >= 890, "{found:?}");
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub fn current(facts: &Facts) -> Option<&str> {
 #[must_use]
 pub fn behind<'a>(trouble: &Trouble, deploys: &'a [Deploy]) -> Option<&'a Deploy> {
     deploys.iter().rev().find(|deploy| {
-        let at_the_time = deploy.at.duration_since(trouble.window.since).abs() <= AROUND;
+        let at_the_time = deploy.at.duration_since(trouble.began).abs() <= AROUND;
         let is_only = trouble.only(Dimension::ProxyVersion) == Some(&deploy.version);
         let can_be = matches!(trouble.origin, Origin::Proxy | Origin::Network | Origin::Aws);
         // Somebody's token is no matter of a version.

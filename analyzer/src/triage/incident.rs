@@ -29,6 +29,11 @@ const TRAFFIC: SignedDuration = SignedDuration::from_mins(30);
 /// By so much two measures of one thing may differ by chance.
 const CHANCE: SignedDuration = SignedDuration::from_mins(2);
 
+/// A trouble that pauses for so long goes on.
+const PAUSE: SignedDuration = SignedDuration::from_mins(15);
+/// So many requests that carry no name are several developers'.
+const MANY: u64 = 20;
+
 /// How much it matters.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema,
@@ -87,10 +92,10 @@ impl Incident {
     /// longer.
     #[must_use]
     pub fn window(&self) -> Window {
-        let Window { mut since, mut until } = self.trouble.window;
-        for Trouble { window, .. } in &self.also {
-            if window.since + CHANCE < since {
-                since = window.since;
+        let (mut since, mut until) = (self.trouble.began, self.trouble.window.until);
+        for Trouble { window, began, .. } in &self.also {
+            if *began + CHANCE < since {
+                since = *began;
             }
             if window.until > until + CHANCE {
                 until = window.until;
@@ -166,7 +171,19 @@ fn is_same(one: &Trouble, other: &Trouble) -> bool {
         && is_one_kind
         && same_people
         && of_one(one) == of_one(other)
-        && overlap(&one.window, &other.window)
+        && (overlap(&one.window, &other.window) || goes_on(one, other))
+}
+
+/// Tells whether one takes up where the other has left off, by the same code.
+fn goes_on(one: &Trouble, other: &Trouble) -> bool {
+    let (earlier, later) =
+        if one.window.since <= other.window.since { (one, other) } else { (other, one) };
+    let code = |trouble: &Trouble| trouble.codes.first().map(|it| it.code.clone());
+    let gap = later.window.since.duration_since(earlier.window.until);
+    earlier.kind == Kind::Fails
+        && later.kind == Kind::Fails
+        && code(one) == code(other)
+        && gap <= PAUSE
 }
 
 /// Tells whether half of the shorter lies in the other.
@@ -287,7 +304,8 @@ fn incident(
 }
 
 fn severity(trouble: &Trouble) -> Severity {
-    let several = trouble.blast.developers >= 3 || matches!(trouble.kind, Kind::Throttled);
+    let is_throttled = trouble.kind == Kind::Throttled;
+    let several = trouble.blast.developers >= 3 || is_throttled && trouble.blast.exchanges >= MANY;
     match trouble.share() {
         // Who waits gets an answer.
         share if share >= 0.25 && several && trouble.kind != Kind::Slow => Severity::Critical,

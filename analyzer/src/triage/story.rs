@@ -52,7 +52,7 @@ pub struct Story {
     /// Its first minute.
     #[schemars(with = "String")]
     pub since: Timestamp,
-    /// It was there when the window began, so it may have begun earlier.
+    /// It was there when the window began.
     pub from_the_start: bool,
     /// The end of its last minute.
     #[schemars(with = "String")]
@@ -133,7 +133,7 @@ impl Part {
         Self {
             origin: trouble.origin,
             kind: trouble.kind,
-            since: trouble.window.since,
+            since: trouble.began,
             until: trouble.window.until,
             label: label(trouble),
             hurt: hurt(trouble),

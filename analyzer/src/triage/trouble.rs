@@ -90,6 +90,8 @@ pub struct Trouble {
     pub origin: Origin,
     /// When, in whole minutes.
     pub window: Window,
+    /// When it began: before the window, where it was there already.
+    pub began: Timestamp,
     /// Last moment at which it was seen.
     pub last: Timestamp,
     /// Which failures, most frequent first.
@@ -131,6 +133,7 @@ impl Trouble {
             kind,
             origin,
             window: hit.window.clone(),
+            began: hit.window.since,
             last,
             codes: codes(&hit.facts, all),
             blast: blast(&hit.facts, others.len() as u64, all),

@@ -124,9 +124,8 @@ fn incidents(page: &Page, zone: &TimeZone) -> String {
 fn incident(page: &Page, zone: &TimeZone, story: &Story) -> String {
     let words = |text: &str| escaped(&sentence(page, zone, text));
     let state = if story.ongoing { "ongoing" } else { "over" };
-    let begun = if story.from_the_start { " or earlier" } else { "" };
     let mut html = format!(
-        "<li><strong>{}{begun}</strong>, {}, {state}: {}\n<ul>\n",
+        "<li><strong>{}</strong>, {}, {state}: {}\n<ul>\n",
         stretch(page, zone, story.since, story.until),
         story.severity.as_str(),
         words(&story.what)

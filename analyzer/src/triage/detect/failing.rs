@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
 use schemas::origin::Origin;
 
 use super::{Scope, usually};
@@ -13,6 +14,8 @@ use crate::triage::trouble::{Hit, Kind, Trouble, code_of};
 
 /// Failures of one developer that are looked at by themselves.
 const FEWEST: usize = 3;
+/// Failures that are no further apart belong to one trouble.
+const TOGETHER: SignedDuration = SignedDuration::from_mins(3);
 /// So many times as often as the others somebody fails whose own matter it is.
 const TIMES: f64 = 4.0;
 
@@ -145,6 +148,22 @@ impl<'a> Search<'a> {
 
     fn trouble(&self, facts: Vec<&'a Fact>, burst: &Burst) -> Trouble {
         let hit = Hit { window: self.minutes.window(burst), facts };
-        Trouble::of(Kind::Fails, self.origin, &hit, self.facts, burst.evidence)
+        let trouble = Trouble::of(Kind::Fails, self.origin, &hit, self.facts, burst.evidence);
+        Trouble { began: self.began(trouble.window.since), ..trouble }
+    }
+
+    /// Goes back from the beginning of the window for as long as such failures follow each other.
+    fn began(&self, since: Timestamp) -> Timestamp {
+        if since > self.minutes.start(0) {
+            return since;
+        }
+        let mut began = since;
+        for fact in self.earlier.iter().rev().filter(|fact| fact.at < since) {
+            if began.duration_since(fact.at) > TOGETHER {
+                break;
+            }
+            began = fact.at;
+        }
+        self.before.place(began).map_or(began, |place| self.before.start(place))
     }
 }
