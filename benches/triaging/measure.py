@@ -19,7 +19,7 @@ DUCKDB = """
 import duckdb, sys
 files = sys.argv[1] + '/parquet/*/*/*.parquet'
 duckdb.sql("SET threads=2")
-print(duckdb.sql(f"SELECT error_origin, error_code, count(*), count(DISTINCT developer), min(started_at), max(started_at) "
+print(duckdb.sql(f"SELECT error_origin, error_code, count(*), count(DISTINCT developer), epoch_ms(min(started_at)), epoch_ms(max(started_at)) "
                  f"FROM '{files}' WHERE error_origin IS NOT NULL GROUP BY 1, 2").fetchall())
 print(duckdb.sql(f"SELECT model, count(*), quantile_cont(upstream_ttfb_ms, [0.5, 0.9, 0.99]), sum(usage_total_tokens) "
                  f"FROM '{files}' GROUP BY 1").fetchall())
