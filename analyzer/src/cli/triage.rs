@@ -35,13 +35,13 @@ Examples:
   analyzer triage --source s3://my-bucket/codex
   analyzer triage --since 14:00 --until 15:00 -o html > incident.html
   analyzer triage --since 2h --support-packet case.md
-  analyzer triage --since 15m --fail-on ongoing,errors>5%,throttles>0 --json > page.json   # in cron
+  analyzer triage --since 15m --fail-on 'ongoing,errors>5%,throttles>0' --json > page.json   # in cron
 
 Prices: {\"gpt-5.5\": {\"input\": 1.25, \"cached_input\": 0.125, \"output\": 10}}
 
-What is usual is learnt from the baseline, the time just before --since. With a source on S3, or a --stack,
-CloudWatch is asked for throttles and for what died or still runs.
-Ends with 5 when a --fail-on is met, with 1 when there was no exchange. See `analyzer --help` for exit codes.")]
+What is usual is learnt from the baseline, the time just before --since. With a source on S3, or a
+--stack, CloudWatch is asked for throttles and for what died or still runs. Ends with 5 when a
+--fail-on is met, with 1 when there was no exchange. See `analyzer --help` for exit codes.")]
 pub(super) struct TriageArguments {
     #[command(flatten)]
     place: Place,
@@ -137,8 +137,9 @@ async fn look(
     most: usize,
 ) -> Result<Gathered, Failure> {
     let waiting = |all: u64, progress: Arc<crate::logs::read::Progress>| {
-        Waiting::on(move || {
-            format!("reading {} of {all} logs", progress.logs.load(Ordering::Relaxed))
+        Waiting::on(move || match all {
+            0 => "reading compacted hours".to_owned(),
+            all => format!("reading {} of {all} logs", progress.logs.load(Ordering::Relaxed)),
         })
     };
     let gathered = gather(source, &scope.window, &scope.baseline, most, waiting).await;
