@@ -20,6 +20,12 @@ impl Window {
         self.since <= time && time < self.until
     }
 
+    /// Returns the part of it that has been: the future is only there for clocks that are ahead.
+    #[must_use]
+    pub fn up_to(&self, now: Timestamp) -> Self {
+        Self { since: self.since, until: self.until.min(now).max(self.since) }
+    }
+
     /// Tells whether the span from `start` up to `end` has a moment in common with the window.
     #[must_use]
     pub fn overlaps(&self, start: Timestamp, end: Timestamp) -> bool {

@@ -4,10 +4,11 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
+use analyzer::logs::aim::{Aim, Needs};
 use analyzer::logs::classify::Exchange;
 use analyzer::logs::list::list;
 use analyzer::logs::needle::Prefilter;
-use analyzer::logs::read::{Aim, Needs, read};
+use analyzer::logs::read::read;
 use analyzer::logs::source::{FolderSource, LogSource};
 use analyzer::window::Window;
 use benches::corpus::{Bodies, Corpus, Object, Plan, Query};

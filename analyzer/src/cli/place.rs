@@ -72,14 +72,7 @@ impl Place {
         if let Some(place) = &deployment.source {
             return Ok(place.clone());
         }
-        say_unseen(&deployment.unseen, "");
-        Err(Failure {
-            error: format!("nothing says where the logs of `{}` are", deployment.function),
-            hint: Some(
-                "--source DIR or --source s3://BUCKET[/PREFIX], or set ANALYZER_SOURCE".to_owned(),
-            ),
-            exit: Exit::Usage,
-        })
+        Err(nowhere(Some(&deployment)))
     }
 }
 
@@ -89,6 +82,19 @@ pub(super) struct Located {
     pub(super) source: Option<String>,
     /// The deployment, where it had to be asked for that.
     pub(super) resolved: Option<Deployment>,
+}
+
+/// Says that nothing tells where the logs are, and what could not be seen of the deployment that might.
+pub(super) fn nowhere(deployment: Option<&Deployment>) -> Failure {
+    let of = deployment.map_or(String::new(), |it| format!(" of `{}`", it.function));
+    say_unseen(deployment.map_or(&[], |it| &it.unseen), "");
+    Failure {
+        error: format!("nothing says where the logs{of} are"),
+        hint: Some(
+            "--source DIR or --source s3://BUCKET[/PREFIX], or set ANALYZER_SOURCE".to_owned(),
+        ),
+        exit: Exit::Usage,
+    }
 }
 
 /// Opens a place.

@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::place::{Place, unreachable};
 use super::{Exit, Failure, current_time, say};
+use crate::logs::aim::Aim;
 use crate::logs::list::{self, Entry};
-use crate::logs::needle::Prefilter;
-use crate::logs::read::{Aim, Needs, read};
+use crate::logs::read::read;
 use crate::logs::source::LogSource;
 use crate::question::Filters;
 use crate::report::Line;
@@ -176,13 +176,7 @@ impl Watch {
         let mut exchanges = std::collections::HashMap::new();
         if !self.denied && !new.is_empty() {
             let source = Arc::clone(&self.source);
-            let aim = Aim {
-                needs: Needs::SmallFields,
-                prefilter: Prefilter::everything(),
-                words: String::new(),
-                until: None,
-            };
-            let reading = read(source, new.clone(), aim).await;
+            let reading = read(source, new.clone(), Aim::small_fields()).await;
             for unread in reading.unread {
                 if unread.denied {
                     self.denied = true;

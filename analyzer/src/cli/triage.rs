@@ -13,6 +13,7 @@ use super::place::{self, Located, Place};
 use super::progress::Waiting;
 use super::{Exit, Failure, current_time, print, say, window};
 use crate::hour::file::ReadError;
+use crate::inquire::is_nowhere;
 use crate::logs::source::LogSource;
 use crate::number::count;
 use crate::report::{self, Paint, printable};
@@ -95,15 +96,7 @@ pub(super) async fn run(arguments: TriageArguments) -> Result<Exit, Failure> {
     let scope = scope(&arguments, &now)?;
     let prices = arguments.prices.as_deref().map(prices).transpose()?;
     let Located { source, resolved } = arguments.place.locate().await;
-    let Some(source) = source else {
-        return Err(Failure {
-            error: "nothing says where the logs are".to_owned(),
-            hint: Some(
-                "--source DIR or --source s3://BUCKET[/PREFIX], or set ANALYZER_SOURCE".to_owned(),
-            ),
-            exit: Exit::Usage,
-        });
-    };
+    let source = source.ok_or_else(|| place::nowhere(resolved.as_ref()))?;
     let source = place::open(&source).await?;
     let may_ask = !arguments.no_cloudwatch && (resolved.is_some() || arguments.place.is_on_aws());
     let ask = async {
@@ -119,6 +112,9 @@ pub(super) async fn run(arguments: TriageArguments) -> Result<Exit, Failure> {
     let (gathered, observed) =
         futures::join!(Box::pin(look(&source, &scope, arguments.max)), Box::pin(ask));
     let mut gathered = gathered?;
+    // Where nobody named a function, and none is there, the proxy is a server.
+    let names_one = arguments.place.names_deployment();
+    let observed = observed.filter(|observed| names_one || !is_nowhere(observed));
     if let Some(observed) = &observed {
         gathered.take_spilled(observed, &scope.window, &scope.baseline);
     }

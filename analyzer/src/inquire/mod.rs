@@ -19,7 +19,6 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use jiff::Timestamp;
 use tokio::time::timeout;
 
 use crate::aws::Trouble;
@@ -98,7 +97,7 @@ pub async fn inquire<E>(
     deployment: Option<impl Future<Output = Deployment>>,
     asked: Asked,
 ) -> Result<(Inquiry, Option<E>), E> {
-    let window = Window { since: question.window.since, until: asked_until(question) };
+    let window = question.window.up_to(question.now);
     let act = act_behind(&question.recognised);
     let scope = if act.is_some() { Scope::MetricsAndLines } else { Scope::Metrics };
     let ask = async |deployment: &Deployment, scope| {
@@ -247,11 +246,6 @@ fn is_settled(inquiry: &Inquiry) -> bool {
     verdict.confidence == Confidence::Certain && verdict.about != About::Matches
 }
 
-/// The window without the future, which is only there for clocks that are ahead.
-fn asked_until(question: &Question) -> Timestamp {
-    question.window.until.min(question.now).max(question.window.since)
-}
-
 fn conclude(
     question: &Question,
     looked: Option<&Scanned>,
@@ -287,7 +281,7 @@ fn conclude(
 
 /// Holds the metrics against the logs, over the part of the window that both cover whole.
 fn add_up(question: &Question, observed: &Observed, logs: &Logs) -> Sum {
-    let window = Window { since: question.window.since, until: asked_until(question) };
+    let window = question.window.up_to(question.now);
     let whole = observed.whole(&window);
     let within = logs.entries.iter().filter(|entry| whole.contains(entry.time));
     let (told, untold): (Vec<_>, Vec<_>) = within.partition(|entry| entry.told.is_some());

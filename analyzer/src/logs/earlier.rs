@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::logs::aim::{Aim, Needs};
 use crate::logs::classify::Exchange;
 use crate::logs::list::{Entry, list};
 use crate::logs::needle::Prefilter;
-use crate::logs::read::{Aim, Needs, read};
+use crate::logs::read::read;
 use crate::logs::source::LogSource;
 use crate::window::Window;
 

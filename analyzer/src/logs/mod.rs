@@ -13,6 +13,7 @@ mod words;
 pub mod needle;
 pub mod classify;
 pub(crate) mod understand;
+pub mod aim;
 pub mod read;
 mod earlier;
 pub mod scan;

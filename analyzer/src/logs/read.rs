@@ -14,10 +14,10 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinHandle;
 
+use crate::logs::aim::{Aim, Needs, SAMPLE};
 use crate::logs::classify::Exchange;
 use crate::logs::decode::RECORD_LIMIT;
 use crate::logs::list::Entry;
-use crate::logs::needle::Prefilter;
 use crate::logs::queue::{Numbered, Queue};
 use crate::logs::source::{LogSource, Part, SourceError};
 use crate::logs::understand::{Outcome, Understanding};
@@ -25,14 +25,6 @@ use crate::logs::understand::{Outcome, Understanding};
 /// KiB of objects, as stored, that are held at a time: room for the largest that is read at all,
 /// and for thousands of the usual 10 KB.
 const ROOM_KIB: u32 = 192 << 10;
-/// The beginning of an object that holds the small fields of its record.
-const HEAD: u64 = 16 << 10;
-/// Of an object larger than this the beginning is asked for first, where that may be enough.
-const LARGE: u64 = 64 << 10;
-/// The beginning that holds them packed, as the proxy packs them: 1 to 2 KB mostly.
-const SMALL_FIELDS: u64 = 4 << 10;
-/// Logs that are classified whatever they hold: they tell what kind of proxy wrote the rest.
-const SAMPLE: u64 = 8;
 
 /// A log that could not be read.
 #[derive(Clone, Debug)]
@@ -60,30 +52,6 @@ pub struct Reading {
     pub unread: Vec<Unread>,
     /// Keys that tell another outcome than the record in them; the record is believed.
     pub mismatched: Vec<String>,
-}
-
-/// Tells whether an exchange is the one that was looked for.
-pub type Wanted = Box<dyn Fn(&Exchange) -> bool + Send + Sync>;
-
-/// How much of each log is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
-    /// What stands before the body, of every log; the body only where that does not tell the outcome.
-    SmallFields,
-    /// Whatever decides whether it matters.
-    Body,
-}
-
-/// What is read for.
-pub struct Aim {
-    /// How much of each log is needed.
-    pub needs: Needs,
-    /// Which logs may matter.
-    pub prefilter: Prefilter,
-    /// Folded words that a success may quote; empty for none.
-    pub words: String,
-    /// Reading ends with the first exchange, in the order of the logs, that is wanted.
-    pub until: Option<Wanted>,
 }
 
 /// How far reading has come.
@@ -299,21 +267,6 @@ async fn work_on(shared: &Shared) -> Share {
                     shared.found.fetch_min(number, Ordering::Relaxed);
                 }
                 share.take(number, &entry, got);
-            }
-        }
-    }
-}
-
-impl Aim {
-    /// Returns how much of a log is asked for first.
-    fn part(&self, (number, entry): &Numbered) -> Part {
-        match self.needs {
-            Needs::SmallFields => Part::Head(SMALL_FIELDS),
-            Needs::Body => {
-                let head = Understanding::needs_only_head(&self.prefilter, entry)
-                    && *number >= SAMPLE
-                    && entry.bytes > LARGE;
-                if head { Part::Head(HEAD) } else { Part::Whole }
             }
         }
     }

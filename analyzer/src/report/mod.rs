@@ -90,13 +90,12 @@ impl Answer {
     /// The window that was asked about, without the future, which is only there for clocks that are
     /// ahead.
     fn asked_about(&self) -> Window {
-        Window { since: self.window.since, until: self.window.until.min(self.now) }
+        self.window.up_to(self.now)
     }
 
     /// The time whose logs were looked at: that window, or the hours of the ids in the text.
     fn looked_at(&self) -> Window {
         let by_id = self.evidence.as_ref().and_then(|evidence| evidence.looked.as_ref());
-        let window = by_id.unwrap_or(&self.window);
-        Window { since: window.since, until: window.until.min(self.now) }
+        by_id.unwrap_or(&self.window).up_to(self.now)
     }
 }

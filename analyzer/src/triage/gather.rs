@@ -20,9 +20,9 @@ use crate::hour::file::{HourFile, ReadError};
 use crate::hour::parts::{Parts, moved, parts};
 use crate::hour::rows::understand_whole;
 use crate::inquire::understand_spilled;
+use crate::logs::aim::Aim;
 use crate::logs::list::Entry;
-use crate::logs::needle::Prefilter;
-use crate::logs::read::{Aim, Needs, Progress, Reader, Reading, Unread};
+use crate::logs::read::{Progress, Reader, Reading, Unread};
 use crate::logs::source::LogSource;
 use crate::window::Window;
 
@@ -111,7 +111,7 @@ pub async fn gather<T>(
     sources.unread.extend(broken.into_iter().map(damaged));
 
     let chosen = choose(logs, window, most);
-    let reader = Reader::start(Arc::clone(source), aim());
+    let reader = Reader::start(Arc::clone(source), Aim::small_fields());
     reader.push(chosen.read.iter().cloned());
     let watching = watch(chosen.read.len() as u64, reader.progress());
     let mut read = stream::iter(hours)
@@ -159,16 +159,6 @@ pub async fn gather<T>(
     Ok(gathered)
 }
 
-/// Everything, by its small fields.
-fn aim() -> Aim {
-    Aim {
-        needs: Needs::SmallFields,
-        prefilter: Prefilter::everything(),
-        words: String::new(),
-        until: None,
-    }
-}
-
 /// Reads an hour; again, if it is replaced meanwhile.
 async fn batches_of(
     source: &Arc<dyn LogSource>,
@@ -206,7 +196,7 @@ async fn find_gone(
     }
     let all: Vec<_> = COLUMNS.iter().map(|column| column.name).collect();
     let rows = moved(source, &gone, &all).await?;
-    let (found, of_rows) = understand_whole(&rows, aim());
+    let (found, of_rows) = understand_whole(&rows, Aim::small_fields());
     let ids: Vec<_> = of_rows.exchanges.iter().map(|it| it.exchange_id.clone()).collect();
     reading.unread.retain(|unread| {
         let is_row = found.iter().any(|entry| entry.key == unread.key);

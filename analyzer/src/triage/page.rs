@@ -17,7 +17,7 @@ use super::story::Story;
 use super::timeline::{Timeline, timeline};
 use super::trouble::Kind;
 use super::usage::{Prices, Usages, usages};
-use super::whole::{Hanging, Whole, hanging, until_now, whole};
+use super::whole::{Hanging, Whole, hanging, whole};
 use crate::aws::capacity::capacity;
 use crate::aws::cloudwatch::Observed;
 use crate::number::{agreeing, count, grouped};
@@ -176,7 +176,7 @@ pub fn page(
     Page {
         version: 1,
         asked_at: scope.now,
-        window: (&until_now(&scope.window, scope.now)).into(),
+        window: (&scope.window.up_to(scope.now)).into(),
         baseline: (&scope.baseline).into(),
         state: first.state,
         origin: first.origin,

@@ -23,7 +23,7 @@ impl Minutes {
     /// Returns the minutes of a window up to a moment, which may be its end.
     #[must_use]
     pub fn of(window: &Window, now: Timestamp) -> Self {
-        let until = window.until.min(now).max(window.since);
+        let Window { until, .. } = window.up_to(now);
         let first = window.since.as_second().div_euclid(60);
         let last = (until.as_millisecond() - 1).div_euclid(60_000).max(first);
         Self { first, count: usize::try_from(last - first + 1).unwrap_or(1) }

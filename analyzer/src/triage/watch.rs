@@ -22,7 +22,7 @@ pub async fn watch(
     baseline: &Window,
     now: Timestamp,
 ) -> Observed {
-    let until = window.until.min(now).max(window.since);
+    let Window { until, .. } = window.up_to(now);
     let is_short = until.duration_since(window.since) <= SHORT;
     let since = if is_short { window.since } else { until - LAST };
     let recent = Window { since, until };

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use super::fact::Facts;
 use super::gather::Sources;
 use crate::aws::cloudwatch::Observed;
-use crate::window::Window;
 
 /// Keys that are named of each kind.
 const NAMED: usize = 20;
@@ -123,10 +122,4 @@ pub fn hanging(observed: &Observed) -> Vec<Hanging> {
     let mut hanging: Vec<_> = observed.in_flight.iter().map(hanging).collect();
     hanging.sort_by_key(|it| it.started_at);
     hanging
-}
-
-/// Returns the part of a window that has been.
-#[must_use]
-pub(super) fn until_now(window: &Window, now: Timestamp) -> Window {
-    Window { since: window.since, until: window.until.min(now).max(window.since) }
 }

@@ -91,10 +91,7 @@ impl Unlogged {
     #[must_use]
     pub fn of(question: &Question, evidence: Option<&Evidence>, observed: &Observed) -> Self {
         let Some(act) = act_behind(&question.recognised) else { return Self::NotAws };
-        let window = Window {
-            since: question.window.since,
-            until: question.window.until.min(question.now.max(question.window.since)),
-        };
+        let window = question.window.up_to(question.now);
         let within = |window: &Window| match act {
             AwsAct::Throttle => by_metric(act, observed, window, |counts| counts.throttles),
             AwsAct::Forbid | AwsAct::TooLarge => by_refusals(act, evidence, observed, window),

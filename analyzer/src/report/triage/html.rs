@@ -69,7 +69,7 @@ pub fn render(page: &Page, zone: &TimeZone) -> String {
     if let Some(ours) = ours(page) {
         let _ = writeln!(html, "<p>Our proxy: {}.</p>", words(&ours));
     }
-    let _ = writeln!(html, "<p>The data: {}.</p>", escaped(&whole(page)));
+    let _ = writeln!(html, "<p>The data: {}.</p>", words(&whole(page)));
     html += &list("Not read", &page.whole.unread);
     html += &list("Not seen", &page.whole.unseen);
     html += &list("Keys that differ from their records", &page.whole.mismatched);

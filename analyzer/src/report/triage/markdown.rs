@@ -31,7 +31,7 @@ pub fn render(page: &Page, zone: &TimeZone) -> String {
     if let Some(ours) = ours(page) {
         line("ours", &sentence(&ours));
     }
-    line("whole", &escaped(&whole(page)));
+    line("whole", &sentence(&whole(page)));
     let window = Window { since: page.window.since, until: page.window.until };
     let exchanges = count(page.total.exchanges, "exchange");
     line("looked", &format!("{}, {exchanges}", window.describe(zone)));

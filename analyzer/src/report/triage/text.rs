@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use super::spark::spark;
@@ -21,6 +22,9 @@ use crate::window::Window;
 const SPARK: usize = 24;
 /// Columns that the words of a failure take in a table at most.
 const CELL: usize = 60;
+
+/// A sum begins with a whole minute, which may be the window's second.
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Whether colours are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +90,7 @@ fn lines(page: &Page, zone: &TimeZone) -> Vec<(String, String)> {
         changed(page).map(|text| line("changed", text, 2)),
         trend(page, zone).map(|text| line("trend", text, 3)),
         ours(page).map(|text| line("ours", sentence(&text), 1)),
-        Some(line("whole", whole(page), 0)),
+        Some(line("whole", sentence(&whole(page)), 0)),
         Some(line("do", sentence(&page.step), 0)),
         why.map(|text| line("why", text, 0)),
         Some(line("say", format!("\"{}\"", sentence(&page.say)), 0)),
@@ -259,7 +263,12 @@ pub(super) fn whole(page: &Page) -> String {
         said.push(format!("{} to put in place: analyzer recover", count(whole.spilled, "record")));
     }
     match &whole.sum {
-        Some(sum) => said.push(sum.clone()),
+        Some(sum) => {
+            // Of a long window the lines of its last minutes are read, and the sum is about these.
+            let since = whole.sum_since.filter(|since| *since > page.window.since + MINUTE);
+            let since = since.map(|since| format!("since {}: ", since.strftime("%H:%M UTC")));
+            said.push(since.unwrap_or_default() + sum);
+        }
         None if !whole.unseen.is_empty() => said.push(whole.unseen[0].clone()),
         None => said
             .push("CloudWatch was not asked: what never reached the proxy is not here".to_owned()),

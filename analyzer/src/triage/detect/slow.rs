@@ -105,7 +105,7 @@ fn slow_in(facts: &Facts, scope: &Scope, watched: Watched, model: Option<Name>) 
             usual_ms: median_before,
             median_ms: percentile(&times, 0.5),
         };
-        troubles.push(Trouble { slow: Some(slow), codes: Vec::new(), ..trouble });
+        troubles.push(Trouble { slow: Some(slow), ..trouble });
     }
     troubles
 }
