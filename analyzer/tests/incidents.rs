@@ -13,7 +13,8 @@ use analyzer::triage::story::{Part, Story};
 use analyzer::window::Window;
 use benches::corpus::day::{Day, DayPlan, Figures, Happening, SLOTS, What, eventful};
 use jiff::{SignedDuration, Timestamp};
-use schemas::record::LogRecord;
+use schemas::origin::{Acts, Origin};
+use schemas::record::{LogRecord, LoggedError};
 use schemas::view::RecordView;
 
 /// Exchanges of a day.
@@ -39,6 +40,31 @@ fn understood(seed: u64, number: i8, script: Vec<Happening>) -> Understood {
 
 static QUIET: LazyLock<Understood> = LazyLock::new(|| understood(1, 21, Vec::new()));
 static EVENTFUL: LazyLock<Understood> = LazyLock::new(|| understood(2, 22, eventful()));
+
+/// Asks about a day with its quiet one before it.
+fn asked_of(day: &Understood) -> Page {
+    asked(&[&QUIET, day], day.day.at(0, 0), day.day.at(24, 0))
+}
+
+/// A quiet day on which something is done to each exchange; its place is given too.
+fn changed(seed: u64, mut change: impl FnMut(usize, &mut Exchange)) -> Understood {
+    let mut day = understood(seed, 22, Vec::new());
+    for (place, exchange) in day.exchanges.iter_mut().enumerate() {
+        change(place, exchange);
+    }
+    day
+}
+
+fn fail(exchange: &mut Exchange, status: u16, code: &str, message: &str) {
+    exchange.status = Some(status);
+    exchange.error = Some(LoggedError {
+        origin: Origin::Openai,
+        code: code.to_owned(),
+        kind: None,
+        message: message.to_owned(),
+        detail: None,
+    });
+}
 
 /// Asks at the end of a window, which is when everything in it is known.
 fn asked(days: &[&Understood], since: Timestamp, until: Timestamp) -> Page {
@@ -202,4 +228,82 @@ fn what_began_before_the_window_is_dated_to_when_it_began() {
     assert!(page.incidents[0].from_the_start);
     let page = asked(&[&QUIET, &EVENTFUL], day.at(15, 12), day.at(15, 22));
     assert_eq!(page.step, "roll the proxy back to 0.1.0", "{:?}", told(&page));
+}
+
+#[test]
+fn what_pauses_for_some_minutes_is_one_incident_of_all_that_it_hurt() {
+    let at = |hour: usize, minute: usize| hour * 60 + minute;
+    let burst = |from: usize| Happening { from, to: from + 5, what: What::Overload("gpt-5.5", 80) };
+    let script = [at(14, 0), at(14, 15), at(14, 30)].map(burst).to_vec();
+    let day = understood(33, 22, script);
+    let page = asked_of(&day);
+    assert_eq!(page.incidents.len(), 1, "{:?}", told(&page));
+    let story = &page.incidents[0];
+    assert_eq!((story.since, story.until), (day.day.at(14, 0), day.day.at(14, 35)));
+    let within = |it: &&Exchange| (story.since..story.until).contains(&it.started_at);
+    let is_it =
+        |it: &&Exchange| it.error.as_ref().is_some_and(|it| it.code == "server_is_overloaded");
+    let all = day.exchanges.iter().filter(within).filter(is_it).count() as u64;
+    assert_eq!((story.parts.len(), story.parts[0].blast.exchanges), (1, all));
+    // More than the pause between them, and they are two.
+    let day = understood(33, 22, [at(14, 0), at(14, 40)].map(burst).to_vec());
+    let page = asked_of(&day);
+    assert_eq!(page.incidents.len(), 2, "{:?}", told(&page));
+    assert!(page.say.ends_with("Both are over."), "{}", page.say);
+    assert_eq!(page.say.matches("OpenAI was overloaded on gpt-5.5").count(), 2, "{}", page.say);
+}
+
+#[test]
+fn who_uses_up_everybodys_rate_limit_is_named() {
+    let hour = |hour: i64, minute: i64| QUIET.day.at(24 + hour, minute);
+    let within = (hour(14, 0), hour(14, 30));
+    let day = changed(34, |place, exchange| {
+        if (within.0..within.1).contains(&exchange.started_at) {
+            if place % 5 < 3 {
+                exchange.developer = Some("dev-07".to_owned());
+            }
+            if place % 2 == 0 {
+                fail(exchange, 429, "rate_limit_exceeded", "Rate limit reached on tokens per min");
+                exchange.usage = None;
+            }
+        }
+    });
+    let page = asked_of(&day);
+    assert_eq!(page.incidents.len(), 1, "{:?}", told(&page));
+    let cause = page.incidents[0].cause.clone().unwrap_or_default();
+    assert!(cause.starts_with("dev-07 used ") && cause.contains("% of the tokens"), "{cause}");
+    assert!(page.step.contains("call dev-07"), "{}", page.step);
+    assert!(page.say.contains("Our rate limit at OpenAI was used up"), "{}", page.say);
+}
+
+#[test]
+fn a_client_that_fails_since_it_is_new_is_named_with_the_one_to_stay_with() {
+    let noon = QUIET.day.at(36, 0);
+    let day = changed(35, |place, exchange| {
+        if exchange.started_at >= noon && place % 3 == 0 {
+            exchange.client_version = Some("0.170.0".to_owned());
+            fail(exchange, 400, "unsupported_parameter", "Unsupported parameter: 'text.verbosity'");
+        }
+    });
+    let page = asked_of(&day);
+    assert_eq!((page.state, page.incidents.len()), (State::Ongoing, 1), "{:?}", told(&page));
+    assert!(page.step.starts_with("stay with client 0.16"), "{}", page.step);
+    assert!(page.reason.starts_with("client 0.170.0 is new here: first seen"), "{}", page.reason);
+    assert!(page.say.starts_with("Client 0.170.0 fails here."), "{}", page.say);
+}
+
+#[test]
+fn beside_what_nobody_here_can_mend_stands_what_we_can() {
+    let at = |hour: usize, minute: usize| hour * 60 + minute;
+    let going_on = |from: usize, what: What| Happening { from, to: at(24, 0), what };
+    let script = vec![
+        going_on(at(13, 0), What::Overload("gpt-5.5", 90)),
+        going_on(at(14, 0), What::Network(30)),
+    ];
+    let day = understood(36, 22, script);
+    let page = asked(&[&QUIET, &day], day.day.at(0, 0), day.day.at(14, 30));
+    assert_eq!((page.state, page.incidents.len()), (State::Ongoing, 2), "{:?}", told(&page));
+    assert_eq!((page.origin, page.acts), (Some(Origin::Openai), Acts::Us));
+    assert!(page.step.starts_with("about 2: check DNS"), "{}", page.step);
+    assert!(page.say.contains("OpenAI is overloaded") && page.say.contains("cannot reach OpenAI"));
 }

@@ -8,7 +8,7 @@ use benches::corpus::Object;
 use benches::corpus::day::{Day, DayPlan, Happening, What, eventful};
 use schemas::key::LogKey;
 use schemas::origin::Origin;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::aws::{Moto, lead};
 use crate::common::{Answer, Folder, analyzer, object, run, server_error};
@@ -87,6 +87,22 @@ fn keys_alone_tell_who_failed_when_and_whom_it_hurt() {
     // A token is as good as a name, as long as each has one.
     let hurt = |page: &Value| page["incidents"][0]["parts"][0]["blast"]["developers"].clone();
     assert_eq!(hurt(&page), hurt(&whole));
+    assert!(page["incidents"][0]["parts"][0]["blast"]["turns"].is_null(), "no key tells a turn");
+    assert_eq!((&page["changes"], &page["usage"]["rows"]), (&json!([]), &json!([])));
+}
+
+#[test]
+fn failures_that_were_not_read_are_counted_with_those_that_were() {
+    let folder = Folder::of(&LOGS);
+    let some = of_hour(&folder, &["--max", "8", "--json"]).ends(0).json();
+    let whole = of_hour(&folder, &["--json"]).ends(0).json();
+    assert_eq!((&some["whole"]["read"], &some["total"]), (&json!(24), &whole["total"]));
+    assert!(some["whole"]["by_key"].as_u64() > Some(20), "{:#}", some["whole"]);
+    let codes = |page: &Value| page["incidents"][0]["parts"][0]["codes"].clone();
+    assert_eq!(codes(&some), codes(&whole));
+    assert_eq!(codes(&some)[0]["code"], "server_is_overloaded");
+    // Failures were read and no success: they are no picture of all.
+    assert_eq!((&some["changes"], &some["usage"]["rows"]), (&json!([]), &json!([])));
 }
 
 #[test]

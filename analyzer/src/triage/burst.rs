@@ -1,9 +1,10 @@
 //! When did something begin to happen more often than usual, and when did it stop?
 //!
 //! In: for each minute how often it could have happened, and how often it did; and how often it does
-//! usually. Out: bursts, to the minute. It is a likelihood ratio: a burst counts if what was seen in it and before
-//! is [`SURE`] times (as a logarithm) likelier at two rates than at one, so a quiet day gives none, whatever it is looked at by. The beginning is where the evidence begins to add up (as in a
-//! CUSUM chart), the end where it did so last before it dropped by as much again (as in BLAST).
+//! usually. Out: bursts, to the minute. It is a likelihood ratio: a burst counts if what was seen in it
+//! and before is [`SURE`] times (as a logarithm) likelier at two rates than at one, so a quiet day gives
+//! none, whatever it is looked at by. The beginning is where the evidence begins to add up (as in a CUSUM
+//! chart), the end where it did so last before it dropped by as much again (as in BLAST).
 
 /// Logarithm of how much likelier a burst must be at its own rate: some hundreds of series of a thousand
 /// minutes are looked at, and a false alarm a year is one too many.

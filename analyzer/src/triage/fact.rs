@@ -1,7 +1,7 @@
 //! What triage knows of each exchange: a row of a compacted hour, the small fields of a log, or, of those
 //! that nobody read, what their keys tell. Names are numbers, so that a million fit into memory.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use schemas::key::ExchangeId;
@@ -66,9 +66,9 @@ impl Dimension {
 pub struct Failure {
     /// The layer.
     pub origin: Origin,
-    /// The code; `None` where only the key is known.
+    /// The code; `None` where only keys are known. Of a failure that nobody read, that of the nearest one.
     pub code: Option<Name>,
-    /// The words of the error, masked.
+    /// The words of the error, masked; the same.
     pub words: Option<Name>,
 }
 
@@ -118,6 +118,15 @@ pub struct Half {
     pub success_weight: f64,
     /// How many failures each stands for that was read.
     pub failure_weight: f64,
+}
+
+impl Half {
+    /// Tells whether those that were read can speak for all: some of the successes must be among them.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        let mut successes = self.facts.iter().filter(|fact| fact.failure.is_none()).peekable();
+        successes.peek().is_none() || successes.any(|fact| fact.is_read)
+    }
 }
 
 /// The exchanges of a window, and those before it that tell what is usual.
@@ -233,10 +242,11 @@ impl Facts {
         }
     }
 
-    /// Puts them in order, gives tokens their owners' names, and counts what stands for how many.
+    /// Puts them in order, gives tokens their owners' names, and failures that nobody read the code of the
+    /// nearest that was; counts what stands for how many.
     pub fn finish(&mut self) {
         let halves = [&mut self.window, &mut self.baseline];
-        let mut owners = std::collections::HashMap::new();
+        let mut owners = HashMap::new();
         for half in &halves {
             for fact in &half.facts {
                 if let (Some(token), Some(owner)) = (fact.token, fact.of(Dimension::Developer)) {
@@ -250,8 +260,30 @@ impl Facts {
                 let owner = fact.token.map(|token| owners.get(&token).copied().unwrap_or(token));
                 fact.of[Dimension::Developer as usize] = fact.of(Dimension::Developer).or(owner);
             }
+            infer_codes(&mut half.facts);
             half.success_weight = weight(&half.facts, false);
             half.failure_weight = weight(&half.facts, true);
+        }
+    }
+}
+
+/// Gives failures of which the key alone is known the code and the words of the nearest in time that was
+/// read, of the same origin and status: those that are read lie evenly among them.
+fn infer_codes(facts: &mut [Fact]) {
+    let mut read: HashMap<_, Vec<(Timestamp, Failure)>> = HashMap::new();
+    for fact in facts.iter().filter(|fact| fact.is_read) {
+        if let Some(failure) = fact.failure {
+            read.entry((failure.origin, fact.status)).or_default().push((fact.at, failure));
+        }
+    }
+    for fact in facts.iter_mut().filter(|fact| !fact.is_read) {
+        let Some(failure) = &mut fact.failure else { continue };
+        let Some(read) = read.get(&(failure.origin, fact.status)) else { continue };
+        let later = read.partition_point(|(at, _)| *at < fact.at);
+        let around = &read[later.saturating_sub(1)..(later + 1).min(read.len())];
+        let nearest = around.iter().min_by_key(|(at, _)| at.duration_since(fact.at).abs());
+        if let Some((_, told)) = nearest {
+            *failure = *told;
         }
     }
 }

@@ -23,8 +23,8 @@ pub struct Failures {
     pub before: u64,
     /// Developers that they hurt; of those without a name their tokens.
     pub developers: u64,
-    /// Turns that they hurt.
-    pub turns: u64,
+    /// Turns that they hurt; null where of too many the key alone is known, which does not tell them.
+    pub turns: Option<u64>,
     /// The first of the window.
     #[schemars(with = "String")]
     pub first_seen: Timestamp,

@@ -1,11 +1,13 @@
 //! From troubles to incidents: what belongs together is one, and what one brought about is told with it.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use schemas::origin::{Acts, Origin};
 
-use super::deploy::{Deploy, behind, current};
+use super::cause::{Cause, cause};
+use super::deploy::Deploy;
 use super::detect::Scope;
 use super::fact::{Dimension, Fact, Facts};
+use super::traffic::{per_minute, rise};
 use super::trouble::{Kind, Only, Trouble};
 use crate::verdict::Confidence;
 use crate::verdict::advice::about;
@@ -21,16 +23,10 @@ const SUCCESSES: usize = 3;
 /// after it has ended: what is running still fills slots.
 const EARLY: SignedDuration = SignedDuration::from_mins(2);
 const LATE: SignedDuration = SignedDuration::from_mins(10);
-/// Traffic is unchanged up to so many times what it was.
-const UNCHANGED: f64 = 1.5;
-/// The time before that tells what it was.
-const TRAFFIC: SignedDuration = SignedDuration::from_mins(30);
 
 /// By so much two measures of one thing may differ by chance.
 const CHANCE: SignedDuration = SignedDuration::from_mins(2);
 
-/// A trouble that pauses for so long goes on.
-const PAUSE: SignedDuration = SignedDuration::from_mins(15);
 /// So many requests that carry no name are several developers'.
 const MANY: u64 = 20;
 
@@ -171,19 +167,7 @@ fn is_same(one: &Trouble, other: &Trouble) -> bool {
         && is_one_kind
         && same_people
         && of_one(one) == of_one(other)
-        && (overlap(&one.window, &other.window) || goes_on(one, other))
-}
-
-/// Tells whether one takes up where the other has left off, by the same code.
-fn goes_on(one: &Trouble, other: &Trouble) -> bool {
-    let (earlier, later) =
-        if one.window.since <= other.window.since { (one, other) } else { (other, one) };
-    let code = |trouble: &Trouble| trouble.codes.first().map(|it| it.code.clone());
-    let gap = later.window.since.duration_since(earlier.window.until);
-    earlier.kind == Kind::Fails
-        && later.kind == Kind::Fails
-        && code(one) == code(other)
-        && gap <= PAUSE
+        && overlap(&one.window, &other.window)
 }
 
 /// Tells whether half of the shorter lies in the other.
@@ -218,7 +202,7 @@ fn take_effects(groups: &mut [Vec<Trouble>], facts: &Facts) -> Vec<Vec<Trouble>>
         let cause = (0..groups.len()).find(|cause| *cause != at && explains(&groups[*cause]));
         let Some(cause) = cause else { continue };
         let slow_since = groups[cause].iter().map(|it| it.window.since).min().unwrap_or(begun);
-        if is_unchanged(facts, slow_since, &first.window) {
+        if rise(facts, slow_since, per_minute(facts, &first.window)).is_none() {
             let moved = std::mem::take(&mut groups[at]);
             effects[cause].extend(moved);
         }
@@ -240,21 +224,6 @@ fn can_be_effect(trouble: &Trouble) -> bool {
     }
 }
 
-/// Tells whether no more was asked for while Lambda refused than before OpenAI became slow.
-fn is_unchanged(facts: &Facts, slow_since: Timestamp, refused: &Window) -> bool {
-    let before = Window { since: slow_since - TRAFFIC, until: slow_since };
-    let (before, during) = (per_minute(facts, &before), per_minute(facts, refused));
-    before <= 0.0 || during <= before * UNCHANGED
-}
-
-/// Returns how many exchanges began a minute.
-pub(super) fn per_minute(facts: &Facts, window: &Window) -> f64 {
-    let all = facts.baseline.facts.iter().chain(&facts.window.facts);
-    let count = all.filter(|fact| window.contains(fact.at)).count();
-    let minutes = window.until.duration_since(window.since).as_secs_f64() / 60.0;
-    if minutes <= 0.0 { 0.0 } else { count as f64 / minutes }
-}
-
 fn incident(
     trouble: Trouble,
     also: Vec<Trouble>,
@@ -274,29 +243,17 @@ fn incident(
         Kind::Fails | Kind::Throttled if consequences.is_empty() => Confidence::Certain,
         _ => Confidence::Likely,
     };
-    let deploy = behind(&trouble, deploys);
-    let acts = if deploy.is_some() { Acts::Us } else { words.acts };
+    let cause = cause(&trouble, facts, deploys);
+    let Cause { text, acts, step, say } = cause.unwrap_or_default();
     Incident {
         severity: severity.unwrap_or(Severity::Minor),
         confidence,
         ongoing,
         what: words.what,
-        cause: match deploy {
-            Some(Deploy { version, at, .. }) => Some(format!(
-                "proxy {version} was deployed then: first seen {} UTC",
-                at.strftime("%H:%M:%S")
-            )),
-            None => traffic(&trouble, facts),
-        },
-        step: match deploy {
-            Some(deploy) if current(facts) != Some(&deploy.version) => {
-                format!("find out what broke in proxy {} before it goes out again", deploy.version)
-            }
-            Some(deploy) => format!("roll the proxy back to {}", deploy.before),
-            None => words.step,
-        },
-        acts,
-        say: words.say,
+        cause: text,
+        acts: acts.unwrap_or(words.acts),
+        step: step.unwrap_or(words.step),
+        say: say.unwrap_or(words.say),
         trouble,
         also,
         consequences,
@@ -335,20 +292,4 @@ fn is_ongoing(trouble: &Trouble, facts: &Facts, scope: &Scope) -> bool {
         fact.at >= trouble.window.until && fact.failure.is_none() && (!fact.is_read || of(fact))
     });
     good.take(SUCCESSES).count() < SUCCESSES
-}
-
-/// Names what more was asked for, where Lambda refused for want of slots.
-fn traffic(trouble: &Trouble, facts: &Facts) -> Option<String> {
-    if trouble.kind != Kind::Throttled {
-        return None;
-    }
-    let since = trouble.window.since;
-    let before = Window { since: since - TRAFFIC, until: since };
-    let minutes = trouble.window.until.duration_since(since).as_secs_f64() / 60.0;
-    let refused = trouble.blast.exchanges as f64 / minutes.max(1.0);
-    let (was, is) = (per_minute(facts, &before), per_minute(facts, &trouble.window) + refused);
-    if was <= 0.0 || is <= was * UNCHANGED {
-        return None;
-    }
-    Some(format!("traffic rose from {was:.0} to {is:.0} requests a minute, tries again included"))
 }

@@ -20,6 +20,8 @@ pub mod latency;
 pub mod trouble;
 pub mod detect;
 pub mod deploy;
+mod traffic;
+mod cause;
 mod words;
 pub mod incident;
 pub mod story;

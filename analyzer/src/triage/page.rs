@@ -18,6 +18,7 @@ use super::timeline::{Timeline, timeline};
 use super::trouble::Kind;
 use super::usage::{Prices, Usages, usages};
 use super::whole::{Hanging, Whole, hanging, whole};
+use super::words::both;
 use crate::aws::capacity::capacity;
 use crate::aws::cloudwatch::Observed;
 use crate::number::{agreeing, count, grouped};
@@ -237,19 +238,38 @@ impl First {
         scope: &Scope,
     ) -> Self {
         match stories.first() {
-            Some(story) if story.ongoing => Self {
-                state: State::Ongoing,
-                origin: Some(story.origin),
-                confidence: story.confidence,
-                what: story.what.clone(),
-                acts: story.acts,
-                step: story.step.clone(),
-                reason: story.because(),
-                say: story.say.clone(),
-            },
+            Some(story) if story.ongoing => Self::ongoing(story, stories),
             Some(story) => Self::over(story, stories, facts, scope),
             None if total.exchanges == 0 => Self::nothing_seen(whole),
             None => Self::quiet(total, before),
+        }
+    }
+
+    fn ongoing(gravest: &Story, stories: &[Story]) -> Self {
+        // Where nobody here can mend the gravest, another that is there as well may be ours to mend.
+        let is_ours = |story: &&Story| {
+            story.ongoing && story.acts == Acts::Us && story.severity > Severity::Minor
+        };
+        let at = if gravest.acts == Acts::Us {
+            None
+        } else {
+            stories.iter().position(|it| is_ours(&it))
+        };
+        let ours = at.map(|at| (at + 1, &stories[at]));
+        Self {
+            state: State::Ongoing,
+            origin: Some(gravest.origin),
+            confidence: gravest.confidence,
+            what: gravest.what.clone(),
+            acts: ours.map_or(gravest.acts, |(_, story)| story.acts),
+            step: ours.map_or(gravest.step.clone(), |(number, story)| {
+                format!("about {number}: {}", story.step)
+            }),
+            reason: ours.map_or(gravest, |(_, story)| story).because(),
+            say: match ours {
+                Some((_, story)) => format!("{} {}", gravest.say, story.say),
+                None => gravest.say.clone(),
+            },
         }
     }
 
@@ -293,7 +313,10 @@ impl First {
             acts,
             step,
             reason,
-            say: gravest.say.clone(),
+            say: match stories {
+                [one, other] if other.severity > Severity::Minor => both(&one.say, &other.say),
+                _ => gravest.say.clone(),
+            },
         }
     }
 

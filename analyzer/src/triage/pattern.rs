@@ -9,7 +9,7 @@ use super::fact::{Fact, Facts};
 use super::fingerprint::fingerprint;
 use super::name::Name;
 use super::series::Minutes;
-use super::trouble::{blast, code_of};
+use super::trouble::{blast, code_of, samples};
 
 /// Exchanges that are named of each.
 const SAMPLES: usize = 3;
@@ -113,7 +113,7 @@ pub fn patterns(facts: &Facts, minutes: &Minutes) -> Vec<Pattern> {
             first_seen: first_before.unwrap_or(of.first()?.at),
             last_seen: of.last()?.at,
             series,
-            samples: of.iter().rev().take(SAMPLES).map(|it| it.exchange_id.to_string()).collect(),
+            samples: samples(&of, SAMPLES),
         })
     };
     let mut rows: Vec<_> = groups.into_iter().filter_map(row).collect();

@@ -87,7 +87,6 @@ pub fn count_hurt<'a>(
     bins: &mut [Bin],
     facts: impl IntoIterator<Item = &'a Fact>,
     minutes: &Minutes,
-    weight: f64,
 ) {
     let mut seen: HashSet<(usize, Option<Name>)> = HashSet::new();
     let mut turns: HashMap<Name, usize> = HashMap::new();
@@ -99,7 +98,7 @@ pub fn count_hurt<'a>(
             continue;
         }
         if seen.insert((place, who(fact))) {
-            bins[place].hits += if fact.is_read { weight } else { 1.0 };
+            bins[place].hits += 1.0;
         }
     }
 }

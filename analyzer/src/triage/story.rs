@@ -158,7 +158,11 @@ fn day_and_time(at: Timestamp, scope: &Scope) -> String {
     at.strftime(if is_recent { "%H:%M" } else { "%-d %b %H:%M" }).to_string()
 }
 
-/// Writes a stretch of the window: `14:02-14:31 UTC`.
+/// Writes a stretch of the window: `14:02-14:31 UTC`, or `7 Oct 14:02 UTC to 9 Oct 14:31 UTC`.
 fn between(window: &Window, scope: &Scope) -> String {
-    format!("{}-{} UTC", day_and_time(window.since, scope), window.until.strftime("%H:%M"))
+    let (since, until) = (window.since, window.until);
+    if until.duration_since(since).as_hours() >= 24 {
+        return format!("{} to {}", clock(since, scope), clock(until, scope));
+    }
+    format!("{}-{} UTC", day_and_time(since, scope), until.strftime("%H:%M"))
 }

@@ -13,8 +13,10 @@ use crate::aws::cloudwatch::Observed;
 
 /// Steps at most: a chart shows no more.
 const STEPS: usize = 120;
+/// Minutes of a day; a step that is longer than all of [`LENGTHS`] is of whole days.
+const DAY: usize = 1_440;
 /// Lengths of a step, in minutes.
-const LENGTHS: [usize; 12] = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440];
+const LENGTHS: [usize; 12] = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, DAY];
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
@@ -49,7 +51,8 @@ pub struct Timeline {
 #[must_use]
 pub fn timeline(facts: &Facts, observed: Option<&Observed>, minutes: &Minutes) -> Timeline {
     let fits = |length: &&usize| minutes.count().div_ceil(**length) <= STEPS;
-    let length = LENGTHS.iter().find(fits).copied().unwrap_or(minutes.count().div_ceil(STEPS));
+    let days = || minutes.count().div_ceil(STEPS * DAY) * DAY;
+    let length = LENGTHS.iter().find(fits).copied().unwrap_or_else(days);
     let count = minutes.count().div_ceil(length);
     let empty = |place: usize| Step {
         at: minutes.start(place * length),

@@ -19,6 +19,8 @@ const ALL: f64 = 0.8;
 const TIMES: f64 = 4.0;
 /// Exchanges that are named.
 const SAMPLES: usize = 5;
+/// One in so many may be known by its key alone where turns are counted.
+const TOLD: usize = 10;
 /// Developers, and models, that are named.
 const NAMED: usize = 10;
 
@@ -75,8 +77,8 @@ pub struct Blast {
     pub developers: u64,
     /// Some of them, those with the most first.
     pub names: Vec<String>,
-    /// Turns.
-    pub turns: u64,
+    /// Turns; null where of too many the key alone is known, which does not tell them.
+    pub turns: Option<u64>,
     /// Models, those with the most first; some of them.
     pub models: Vec<String>,
 }
@@ -127,7 +129,6 @@ impl Trouble {
     ) -> Self {
         let within = |fact: &&Fact| hit.window.contains(fact.at);
         let others: Vec<_> = all.window.facts.iter().filter(within).collect();
-        let samples = hit.facts.iter().rev().take(SAMPLES);
         let last = hit.facts.last().map_or(hit.window.until, |fact| fact.at);
         Self {
             kind,
@@ -140,7 +141,7 @@ impl Trouble {
             only: only(&hit.facts, &others, all),
             slow: None,
             slots: None,
-            samples: samples.map(|fact| fact.exchange_id.to_string()).collect(),
+            samples: samples(&hit.facts, SAMPLES),
             evidence,
         }
     }
@@ -157,6 +158,13 @@ impl Trouble {
     pub fn share(&self) -> f64 {
         if self.blast.of == 0 { 0.0 } else { self.blast.exchanges as f64 / self.blast.of as f64 }
     }
+}
+
+/// Names the newest of some exchanges, those that were read first.
+pub(super) fn samples(facts: &[&Fact], most: usize) -> Vec<String> {
+    let (read, others): (Vec<&Fact>, Vec<&Fact>) =
+        facts.iter().copied().rev().partition(|fact| fact.is_read);
+    read.into_iter().chain(others).take(most).map(|fact| fact.exchange_id.to_string()).collect()
 }
 
 /// Returns the code of a failure, or what its status says where nobody read the code.
@@ -197,11 +205,12 @@ pub(super) fn blast(facts: &[&Fact], of: u64, all: &Facts) -> Blast {
         let (session, turn) = (text(fact.session), text(fact.turn));
         Try::failed(session, turn, fact.exchange_id.to_string(), fact.at, fact.timing.duration_ms)
     });
+    let unread = facts.iter().filter(|fact| !fact.is_read).count();
     Blast {
         exchanges: facts.len() as u64,
         of,
         developers: people.len() as u64,
-        turns: count(tries.collect()).hurt,
+        turns: (unread * TOLD <= facts.len()).then(|| count(tries.collect()).hurt),
         models: most_first(facts, Dimension::Model, all).into_iter().take(NAMED).collect(),
         names: people.into_iter().take(NAMED).collect(),
     }

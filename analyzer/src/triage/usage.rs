@@ -54,7 +54,7 @@ pub struct Usages {
     /// All of it.
     pub total: Used,
     /// Not every exchange was read: the figures are those of the ones that were, times how many each
-    /// stands for.
+    /// stands for; there are none where no success was.
     pub estimated: bool,
     /// Models without a price among those that were given.
     pub unpriced: Vec<String>,
@@ -63,6 +63,9 @@ pub struct Usages {
 /// Adds up what was used.
 #[must_use]
 pub fn usages(facts: &Facts, prices: Option<&Prices>) -> Usages {
+    if !facts.window.is_told() {
+        return Usages { estimated: true, ..Usages::default() };
+    }
     let mut sums: BTreeMap<(Option<Name>, Option<Name>), Sum> = BTreeMap::new();
     for fact in &facts.window.facts {
         let Some(usage) = &fact.usage else { continue };

@@ -10,6 +10,7 @@ use super::trouble::{Kind, Trouble};
 use crate::number::{count, grouped};
 use crate::report::duration;
 use crate::verdict::advice::{Advice, about};
+use crate::verdict::rate::is_rate_limit;
 
 /// Returns the words about an incident.
 #[must_use]
@@ -99,8 +100,13 @@ pub(super) fn label(trouble: &Trouble) -> String {
             format!("{status}{}", code.code)
         }),
     };
-    let confined =
-        [Dimension::Model, Dimension::ClientVersion, Dimension::ProxyVersion, Dimension::Region];
+    let confined = [
+        Dimension::Model,
+        Dimension::ClientVersion,
+        Dimension::ProxyVersion,
+        Dimension::Path,
+        Dimension::Region,
+    ];
     let only = confined.into_iter().filter_map(|dimension| {
         let value = trouble.only(dimension)?;
         Some(match dimension {
@@ -112,24 +118,23 @@ pub(super) fn label(trouble: &Trouble) -> String {
     std::iter::once(first).chain(only.take(2)).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns whom a trouble hurt: `38 developers, 212 turns`.
+/// Returns whom a trouble hurt: `38 developers, 212 turns`; a few by name.
 #[must_use]
 pub(super) fn hurt(trouble: &Trouble) -> String {
     let blast = &trouble.blast;
-    match (&*blast.names, trouble.kind) {
-        (_, Kind::Throttled | Kind::Refused | Kind::Died) => {
-            "no names: none reached the proxy".to_owned()
-        }
-        ([], _) => count(blast.exchanges, "exchange"),
-        (_, Kind::Slow) => {
-            format!(
-                "{}, {}",
-                count(blast.developers, "developer"),
-                count(blast.exchanges, "exchange")
-            )
-        }
-        ([one], _) => format!("{one}, {}", count(blast.turns, "turn")),
-        _ => format!("{}, {}", count(blast.developers, "developer"), count(blast.turns, "turn")),
+    if matches!(trouble.kind, Kind::Throttled | Kind::Refused | Kind::Died) {
+        return "no names: none reached the proxy".to_owned();
+    }
+    let exchanges = count(blast.exchanges, "exchange");
+    let times = match blast.turns {
+        Some(turns) if trouble.kind == Kind::Fails => count(turns, "turn"),
+        _ => exchanges.clone(),
+    };
+    match &*blast.names {
+        [] => exchanges,
+        [one] => format!("{one}, {times}"),
+        [one, other] => format!("{one} and {other}, {times}"),
+        _ => format!("{}, {times}", count(blast.developers, "developer")),
     }
 }
 
@@ -168,37 +173,70 @@ pub(super) fn reason(trouble: &Trouble, before: Option<f64>) -> String {
     text
 }
 
+/// How a sentence about an incident ends that is over.
+const ENDED: &str = " It is over.";
+
 /// Returns a sentence about an incident that is over.
 #[must_use]
 pub(super) fn past(trouble: &Trouble, when: &str) -> String {
-    let with = trouble.only(Dimension::Model).map(|it| format!(" on {it}")).unwrap_or_default();
-    let code = trouble.codes.first().map_or("", |it| &it.code);
     let what = match (trouble.kind, trouble.origin) {
         (Kind::Throttled, _) => "Lambda had too few slots for us and refused requests".to_owned(),
         (Kind::Refused, _) => "AWS refused requests to our proxy".to_owned(),
         (Kind::Died, _) => "Our proxy's function failed at AWS".to_owned(),
         (Kind::Slow, Origin::Proxy) => "Our proxy was slower than usual".to_owned(),
-        (Kind::Slow, _) => format!("OpenAI was slower than usual{with}"),
-        (Kind::Fails, Origin::Openai | Origin::OpenaiEdge)
-            if matches!(code, "server_is_overloaded" | "slow_down" | "overloaded") =>
-        {
-            format!("OpenAI was overloaded{with}")
-        }
-        (Kind::Fails, Origin::Openai | Origin::OpenaiEdge) => {
-            format!("OpenAI failed{with} ({code})")
-        }
-        (Kind::Fails, Origin::Proxy) => format!("Our proxy failed or refused ({code})"),
-        (Kind::Fails, Origin::Network) => format!("Our proxy could not reach OpenAI{with}"),
-        (Kind::Fails, Origin::Aws) => "Lambda's limits cut answers".to_owned(),
-        (Kind::Fails, Origin::Client) => {
-            "Clients hung up before their answers were complete".to_owned()
-        }
+        (Kind::Slow, _) => format!("OpenAI was slower than usual{}", with(trouble)),
+        (Kind::Fails, _) => failed(trouble),
     };
     let noticed = match trouble.blast.developers {
         0 => String::new(),
         people => format!(" {} noticed.", people_of(people)),
     };
-    format!("{what}, {when}.{noticed} It is over.")
+    format!("{what}, {when}.{noticed}{ENDED}")
+}
+
+/// Makes one sentence of those about two incidents that are over.
+#[must_use]
+pub(super) fn both(one: &str, other: &str) -> String {
+    let one = one.strip_suffix(ENDED).unwrap_or(one);
+    let other = other.strip_suffix(ENDED).unwrap_or(other);
+    format!("{one} {other} Both are over.")
+}
+
+/// Says what failed, in the past.
+fn failed(trouble: &Trouble) -> String {
+    let with = with(trouble);
+    let code = trouble.codes.first();
+    let refused = code.and_then(|it| it.status).is_some_and(|it| (400..500).contains(&it));
+    let code = code.map_or("", |it| &it.code);
+    match (trouble.origin, code) {
+        (Origin::Openai, "server_is_overloaded" | "slow_down" | "overloaded") => {
+            format!("OpenAI was overloaded{with}")
+        }
+        (Origin::Openai, "invalid_api_key") => "OpenAI refused the proxy's own key".to_owned(),
+        (Origin::Openai, "upstream_cut") => format!("OpenAI cut answers short{with}"),
+        (Origin::Openai, "upstream_idle") => {
+            format!("OpenAI fell silent in the middle of answers{with}")
+        }
+        (Origin::Openai, code) if is_rate_limit(code) => {
+            format!("Our rate limit at OpenAI was used up{with}")
+        }
+        (Origin::Openai, _) if refused => format!("OpenAI refused requests{with} ({code})"),
+        (Origin::Openai, _) => format!("OpenAI failed{with} ({code})"),
+        (Origin::OpenaiEdge, _) => format!("Cloudflare, in front of OpenAI, failed{with} ({code})"),
+        (Origin::Proxy, _) if refused => format!("Our proxy refused requests ({code})"),
+        (Origin::Proxy, _) => format!("Our proxy failed ({code})"),
+        (Origin::Network, _) => format!("Our proxy could not reach OpenAI{with}"),
+        (Origin::Aws, _) => "Lambda's limits cut answers".to_owned(),
+        (Origin::Client, _) => "Clients hung up before their answers were complete".to_owned(),
+    }
+}
+
+/// Says what it was confined to.
+fn with(trouble: &Trouble) -> String {
+    let model = trouble.only(Dimension::Model).map(|it| format!(" on {it}"));
+    let client = trouble.only(Dimension::ClientVersion).map(|it| format!(" of client {it}"));
+    let path = trouble.only(Dimension::Path).map(|it| format!(" at {it}"));
+    model.or(client).or(path).unwrap_or_default()
 }
 
 fn people_of(number: u64) -> String {

@@ -7,7 +7,7 @@ pub mod advice;
 mod proof;
 mod nearest;
 mod refusal;
-mod rate;
+pub(crate) mod rate;
 mod by_id;
 mod absent;
 mod presume;

@@ -10,8 +10,18 @@ use crate::verdict::evidence::{Busiest, Evidence};
 
 /// The codes of a limit that passes by itself, unlike a budget that is spent.
 const CODES: [&str; 4] = ["rate_limit_exceeded", "rate_limit_error", "tokens", "requests"];
-/// A share from which on it is one developer's doing, and not everybody's.
-const MUCH: u64 = 40;
+/// A share, in percent, from which on it is one developer's doing, and not everybody's.
+pub(crate) const MUCH: u64 = 40;
+
+/// Tells whether a code of OpenAI speaks of a limit that passes by itself.
+pub(crate) fn is_rate_limit(code: &str) -> bool {
+    CODES.contains(&code)
+}
+
+/// Says how to stop who uses up a limit.
+pub(crate) fn stop(developer: &str) -> String {
+    format!("call {developer}, or: codex-proxy token disable {developer}   (effective within 60 s)")
+}
 
 /// Adds what is known of a rate limit; any other verdict is returned as it is.
 pub(crate) fn used_up(
@@ -20,7 +30,7 @@ pub(crate) fn used_up(
     evidence: &Evidence,
     code: &str,
 ) -> Verdict {
-    if !CODES.contains(&code) {
+    if !is_rate_limit(code) {
         return verdict;
     }
     if let Some((newest, left)) = newest.and_then(|newest| Some((newest, left(newest)?))) {
@@ -47,9 +57,7 @@ pub(crate) fn used_up(
     verdict.next_steps.insert(
         0,
         match developer {
-            Some(name) => format!(
-                "call {name}, or: codex-proxy token disable {name}   (effective within 60 s)"
-            ),
+            Some(name) => stop(name),
             None => format!("whose token is {token8}? codex-proxy token list"),
         },
     );

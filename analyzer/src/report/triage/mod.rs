@@ -79,6 +79,10 @@ fn moment(page: &Page, zone: &TimeZone, at: Timestamp) -> String {
 
 /// Writes a stretch of time: `14:02-14:31`.
 fn stretch(page: &Page, zone: &TimeZone, since: Timestamp, until: Timestamp) -> String {
-    let (since, until) = (moment(page, zone, since), moment(page, zone, until));
-    format!("{since}-{until}")
+    let date = |at: Timestamp| at.to_zoned(zone.clone()).date();
+    let begin = moment(page, zone, since);
+    if date(since) == date(until) {
+        return format!("{begin}-{}", until.to_zoned(zone.clone()).strftime("%H:%M"));
+    }
+    format!("{begin}-{}", moment(page, zone, until))
 }

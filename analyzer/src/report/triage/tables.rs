@@ -64,7 +64,7 @@ fn failures(page: &Page, zone: &TimeZone) -> Table {
             grouped(row.exchanges),
             grouped(row.before),
             grouped(row.developers),
-            grouped(row.turns),
+            row.turns.map_or("-".to_owned(), grouped),
             stretch(page, zone, row.first_seen, row.last_seen),
         ]
     });

@@ -196,7 +196,12 @@ fn trend(page: &Page, zone: &TimeZone) -> Option<String> {
     let minutes = page.timeline.step_minutes;
     let draw = |name: &str, values: &[u64]| {
         let (at, most) = values.iter().enumerate().max_by_key(|(_, value)| **value)?;
-        let step = if minutes == 1 { "minute".to_owned() } else { format!("{minutes} min") };
+        let step = match minutes {
+            1 => "minute".to_owned(),
+            2..120 => format!("{minutes} min"),
+            120..2_880 => format!("{} h", minutes / 60),
+            _ => format!("{} d", minutes / 1_440),
+        };
         (*most > 0).then(|| {
             format!(
                 "{name} {} at most {} a {step}, {}",

@@ -16,6 +16,8 @@ use crate::triage::trouble::{Hit, Kind, Trouble, code_of};
 const FEWEST: usize = 3;
 /// Failures that are no further apart belong to one trouble.
 const TOGETHER: SignedDuration = SignedDuration::from_mins(3);
+/// A trouble that pauses for so long goes on, minutes.
+const PAUSE: usize = 15;
 /// So many times as often as the others somebody fails whose own matter it is.
 const TIMES: f64 = 4.0;
 
@@ -30,8 +32,7 @@ pub(super) fn failing(facts: &Facts, scope: &Scope) -> Vec<Trouble> {
     for (key, failures) in by_code(&facts.window, facts) {
         let earlier = failures_before.remove(&key).unwrap_or_default();
         let mut bins_before = there_before.clone();
-        let weight = facts.baseline.failure_weight;
-        count_hurt(&mut bins_before, earlier.iter().copied(), &before, weight);
+        count_hurt(&mut bins_before, earlier.iter().copied(), &before);
         let usual = usually(&bins_before);
         let search =
             Search { facts, origin: key.0, minutes, before, there: &there, earlier, usual };
@@ -80,7 +81,7 @@ impl<'a> Search<'a> {
             left = others;
             of_one.push((who, hers));
         };
-        for burst in found {
+        for burst in going_on(found) {
             let window = self.minutes.window(&burst);
             let (hit, rest) = left.into_iter().partition(|fact| window.contains(fact.at));
             left = rest;
@@ -99,7 +100,7 @@ impl<'a> Search<'a> {
 
     fn series(&self, failures: &[&Fact]) -> Vec<Bin> {
         let mut bins = self.there.to_vec();
-        count_hurt(&mut bins, failures.iter().copied(), &self.minutes, 1.0);
+        count_hurt(&mut bins, failures.iter().copied(), &self.minutes);
         bins
     }
 
@@ -133,13 +134,13 @@ impl<'a> Search<'a> {
         }
         let is_hers = |fact: &&Fact| fact.of(Dimension::Developer) == Some(who);
         let mut bins = present(self.facts.window.facts.iter().filter(is_hers), &self.minutes);
-        count_hurt(&mut bins, hers.iter().copied(), &self.minutes, 1.0);
+        count_hurt(&mut bins, hers.iter().copied(), &self.minutes);
         let baseline = &self.facts.baseline;
         let mut bins_before = present(baseline.facts.iter().filter(is_hers), &self.before);
         let earlier = self.earlier.iter().copied().filter(is_hers);
-        count_hurt(&mut bins_before, earlier, &self.before, baseline.failure_weight);
+        count_hurt(&mut bins_before, earlier, &self.before);
         let usual = usually(&bins_before).or_more(self.usual);
-        for burst in bursts(&bins, usual) {
+        for burst in going_on(bursts(&bins, usual)) {
             let window = self.minutes.window(&burst);
             let hit = hers.iter().copied().filter(|fact| window.contains(fact.at)).collect();
             troubles.push(self.trouble(hit, &burst));
@@ -166,4 +167,21 @@ impl<'a> Search<'a> {
         }
         self.before.place(began).map_or(began, |place| self.before.start(place))
     }
+}
+
+/// Makes one of bursts that follow each other after no more than a pause: whom they hurt is counted once.
+fn going_on(found: Vec<Burst>) -> Vec<Burst> {
+    let mut told: Vec<Burst> = Vec::new();
+    for burst in found {
+        match told.last_mut() {
+            Some(before) if burst.first - before.last <= PAUSE + 1 => {
+                before.last = burst.last;
+                before.hits += burst.hits;
+                before.chances += burst.chances;
+                before.evidence += burst.evidence;
+            }
+            _ => told.push(burst),
+        }
+    }
+    told
 }
